@@ -1,0 +1,30 @@
+# rls_tenant: built with PGXS. make; make install; make installcheck [PG_CONFIG=/path/to/pg_config]
+
+EXTENSION = rls_tenant
+VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_tenant.control)
+MODULE_big = rls_tenant
+OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp)))
+DATA = $(wildcard sql/rls_tenant--*.sql)
+
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=rls_tenant
+EXTRA_CLEAN = results output_iso
+
+# No exception and no destructor runs inside a backend, so nothing of the C++ runtime is linked: the C compiler links.
+# PostgreSQL's headers before 16 say "register", which C++17 does not know.
+# The last line is for clang, which does not know every flag and attribute that g++ built PostgreSQL with.
+WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-register \
+	-Wno-unknown-warning-option -Wno-unused-command-line-argument -Wno-ignored-attributes
+PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
+	-fvisibility-inlines-hidden $(WARNINGS) -Werror -DRLS_TENANT_VERSION='"$(VERSION)"'
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# PGXS leaves PG_CXXFLAGS out of the bitcode.
+COMPILE.cxx.bc += $(PG_CXXFLAGS)
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) rls_tenant.control Makefile

@@ -1,0 +1,67 @@
+// Every difference between the versions of PostgreSQL that the extension knows of: 15 to 18.
+#pragma once
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "rls_tenant is made for PostgreSQL 15 to 18"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define RT_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "rls_tenant", .version = RLS_TENANT_VERSION)
+#define RT_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define RT_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#else
+#define RT_MODULE_MAGIC PG_MODULE_MAGIC
+#define RT_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define RT_EXECUTOR_RUN_ARGUMENTS query, direction, count, once
+#endif
+
+namespace rls_tenant::compat {
+
+// Memory for the extra of a setting, which PostgreSQL frees itself: malloc's up to 15, its own kind from 16.
+inline void *guc_allocate(size_t size) {
+#if PG_VERSION_NUM >= 160000
+  return ::guc_malloc(LOG, size);
+#else
+  return malloc(size);
+#endif
+}
+
+// Releases what a check hook was handed as the new value, so that it can put another in its place.
+inline void guc_release(void *memory) {
+#if PG_VERSION_NUM >= 160000
+  ::guc_free(memory);
+#else
+  free(memory);
+#endif
+}
+
+// The record of a setting (a placeholder, too), or nullptr.
+inline config_generic *find_setting(const char *name) {
+#if PG_VERSION_NUM >= 160000
+  return find_option(name, false, true, ERROR);
+#else
+  config_generic **all = get_guc_variables();
+  int count = GetNumConfigOptions();
+  for (int i = 0; i < count; i++) {
+    if (pg_strcasecmp(all[i]->name, name) == 0) return all[i];
+  }
+  return nullptr;
+#endif
+}
+
+// Whether an operator is the equality of a btree operator family.
+inline bool is_index_equality(Oid operator_oid) {
+  const ListCell *cell;
+#if PG_VERSION_NUM >= 180000
+  foreach (cell, get_op_index_interpretation(operator_oid)) {
+    if (static_cast<const OpIndexInterpretation *>(lfirst(cell))->cmptype == COMPARE_EQ) return true;
+  }
+#else
+  foreach (cell, get_op_btree_interpretation(operator_oid)) {
+    if (static_cast<const OpBtreeInterpretation *>(lfirst(cell))->strategy == BTEqualStrategyNumber) return true;
+  }
+#endif
+  return false;
+}
+
+}  // namespace rls_tenant::compat

@@ -1,0 +1,182 @@
+// Judging the expressions of policies. What is not understood does not confine.
+
+#include "confinement.hpp"
+
+#include "functions.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+// What a cast that changes no bits was applied to.
+const Node *strip_relabel(const Node *node) {
+  while (node != nullptr && IsA(node, RelabelType)) {
+    node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
+  }
+  return node;
+}
+
+// Whether a function call reads the tenant of the context: one of our functions, with its default argument.
+bool is_tenant_getter(const FuncExpr *call) {
+  const SettingFunctions *functions = setting_functions(Setting::tenant);
+  for (int i = 0; i < getter_count; i++) {
+    if (call->args == NIL && OidIsValid(functions->fast[i]) && call->funcid == functions->fast[i]) return true;
+    if (!OidIsValid(functions->getter[i]) || call->funcid != functions->getter[i]) continue;
+    if (call->args == NIL) return true;
+    const Node *argument = static_cast<const Node *>(linitial(call->args));
+    return IsA(argument, FuncExpr) && reinterpret_cast<const FuncExpr *>(argument)->funcid == functions->setting;
+  }
+  return false;
+}
+
+bool is_tenant(const Node *node);
+
+// (SELECT current_tenant_uuid()) and nothing more.
+bool is_tenant_subselect(const SubLink *link) {
+  if (link->subLinkType != EXPR_SUBLINK || !IsA(link->subselect, Query)) return false;
+  const Query *query = castNode(Query, link->subselect);
+  if (query->commandType != CMD_SELECT || query->rtable != NIL || query->jointree->fromlist != NIL ||
+      query->jointree->quals != nullptr || query->setOperations != nullptr || query->hasAggs || query->hasTargetSRFs ||
+      query->havingQual != nullptr || query->limitCount != nullptr || query->limitOffset != nullptr ||
+      list_length(query->targetList) != 1) {
+    return false;
+  }
+  return is_tenant(reinterpret_cast<const Node *>(linitial_node(TargetEntry, query->targetList)->expr));
+}
+
+// Whether an expression is the tenant of the context.
+bool is_tenant(const Node *node) {
+  node = strip_relabel(node);
+  if (node == nullptr) return false;
+  if (IsA(node, FuncExpr)) return is_tenant_getter(reinterpret_cast<const FuncExpr *>(node));
+  if (IsA(node, SubLink)) return is_tenant_subselect(reinterpret_cast<const SubLink *>(node));
+  return false;
+}
+
+// Whether an expression is that attribute of the policy's relation.
+bool is_attribute(const Node *node, AttrNumber attribute) {
+  node = strip_relabel(node);
+  if (node == nullptr || !IsA(node, Var)) return false;
+  const Var *var = reinterpret_cast<const Var *>(node);
+  return var->varno == 1 && var->varlevelsup == 0 && var->varattno == attribute;
+}
+
+// Whether an operator is PostgreSQL's own equality, and one that tells apart whatever differs in its bytes.
+bool is_equality(const OpExpr *expression) {
+  if (expression->opno >= FirstNormalObjectId || list_length(expression->args) != 2) return false;
+  if (OidIsValid(expression->inputcollid) && !get_collation_isdeterministic(expression->inputcollid)) return false;
+  return compat::is_index_equality(expression->opno);
+}
+
+bool is_tenant_condition(const OpExpr *expression, AttrNumber attribute) {
+  if (!is_equality(expression)) return false;
+  const Node *left = static_cast<const Node *>(linitial(expression->args));
+  const Node *right = static_cast<const Node *>(lsecond(expression->args));
+  return (is_attribute(left, attribute) && is_tenant(right)) || (is_attribute(right, attribute) && is_tenant(left));
+}
+
+bool is_true(const Node *node) {
+  return node != nullptr && IsA(node, Const) && !reinterpret_cast<const Const *>(node)->constisnull &&
+         DatumGetBool(reinterpret_cast<const Const *>(node)->constvalue);
+}
+
+// An expression column of a policy, as a tree.
+Node *stored_expression(Relation catalog, HeapTuple tuple, AttrNumber column) {
+  bool isnull;
+  const Datum datum = heap_getattr(tuple, column, RelationGetDescr(catalog), &isnull);
+  return isnull ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(datum)));
+}
+
+uint32 commands_of(char polcmd) {
+  switch (polcmd) {
+    case ACL_SELECT_CHR:
+      return command_select;
+    case ACL_INSERT_CHR:
+      return command_insert;
+    case ACL_UPDATE_CHR:
+      return command_update;
+    case ACL_DELETE_CHR:
+      return command_delete;
+    default:
+      return all_commands;
+  }
+}
+
+bool names_public(Relation catalog, HeapTuple tuple) {
+  bool isnull;
+  const Datum datum = heap_getattr(tuple, Anum_pg_policy_polroles, RelationGetDescr(catalog), &isnull);
+  if (isnull) return true;
+  const ArrayType *roles = DatumGetArrayTypePCopy(datum);
+  const Oid *oids = reinterpret_cast<const Oid *>(ARR_DATA_PTR(roles));
+  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(roles), ARR_DIMS(roles)); i++) {
+    if (oids[i] == ACL_ID_PUBLIC) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+List *relation_policies(Oid relid) {
+  List *policies = NIL;
+  Relation catalog = table_open(PolicyRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_policy_polrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  SysScanDesc scan = systable_beginscan(catalog, PolicyPolrelidPolnameIndexId, true, nullptr, 1, &key);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    const Form_pg_policy form = reinterpret_cast<Form_pg_policy>(GETSTRUCT(tuple));
+    Policy *policy = static_cast<Policy *>(palloc0(sizeof(Policy)));
+    policy->name = pstrdup(NameStr(form->polname));
+    policy->commands = commands_of(form->polcmd);
+    policy->permissive = form->polpermissive;
+    policy->to_public = names_public(catalog, tuple);
+    policy->qual = stored_expression(catalog, tuple, Anum_pg_policy_polqual);
+    policy->check = stored_expression(catalog, tuple, Anum_pg_policy_polwithcheck);
+    policies = lappend(policies, policy);
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return policies;
+}
+
+bool confines(const Node *expression, AttrNumber attribute) {
+  check_stack_depth();
+  if (expression == nullptr || attribute == InvalidAttrNumber) return false;
+  if (IsA(expression, Const)) return !is_true(expression);  // false or NULL lets no row through
+  if (IsA(expression, OpExpr)) return is_tenant_condition(reinterpret_cast<const OpExpr *>(expression), attribute);
+  if (!IsA(expression, BoolExpr)) return false;
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+  if (boolean->boolop == NOT_EXPR) return false;
+  const bool any = boolean->boolop == AND_EXPR;  // one confined branch of AND is enough, OR needs them all
+  const ListCell *cell;
+  foreach (cell, boolean->args) {
+    if (confines(static_cast<const Node *>(lfirst(cell)), attribute) == any) return any;
+  }
+  return !any;
+}
+
+uint32 confined_commands(const Policy *policy, AttrNumber attribute) {
+  // A permissive policy without an expression lets nothing through; a restrictive one holds nothing back.
+  const Node *check = policy->check != nullptr ? policy->check : policy->qual;
+  const bool old_rows = policy->qual != nullptr ? confines(policy->qual, attribute) : policy->permissive;
+  const bool new_rows = check != nullptr ? confines(check, attribute) : policy->permissive;
+  uint32 result = 0;
+  if (old_rows) result |= command_select | command_delete;
+  if (new_rows) result |= command_insert;
+  if (old_rows && new_rows) result |= command_update;
+  return result & policy->commands;
+}
+
+bool is_always_true(const Policy *policy) { return is_true(policy->qual) || is_true(policy->check); }
+
+const char *command_words(uint32 commands) {
+  if (commands == all_commands) return "ALL";
+  StringInfoData words;
+  initStringInfo(&words);
+  const char *names[] = {"SELECT", "INSERT", "UPDATE", "DELETE"};
+  for (int i = 0; i < 4; i++) {
+    if (commands & (1u << i)) appendStringInfo(&words, "%s%s", words.len > 0 ? ", " : "", names[i]);
+  }
+  return words.data;
+}
+
+}  // namespace rls_tenant

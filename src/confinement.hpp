@@ -1,0 +1,37 @@
+// Does a policy confine rows to the tenant? Decided on the expression's tree, never on its text.
+#pragma once
+
+#include "prelude.hpp"
+
+namespace rls_tenant {
+
+// The commands a policy can be for, one bit each.
+enum Command : uint32 { command_select = 1, command_insert = 2, command_update = 4, command_delete = 8 };
+constexpr uint32 all_commands = 15;
+
+// One row of pg_policy.
+struct Policy {
+  const char *name;
+  uint32 commands;
+  bool permissive;
+  bool to_public;
+  Node *qual;   // USING; nullptr: none
+  Node *check;  // WITH CHECK; nullptr: none
+};
+
+// The policies of a relation, by name; they exist whether or not row-level security is enabled.
+List *relation_policies(Oid relid);
+
+// Whether the expression can only be true for rows whose attribute equals the tenant of the context.
+bool confines(const Node *expression, AttrNumber attribute);
+
+// Those of the policy's commands for which it confines the rows that it lets through.
+uint32 confined_commands(const Policy *policy, AttrNumber attribute);
+
+// Whether USING or WITH CHECK is simply true.
+bool is_always_true(const Policy *policy);
+
+// "SELECT, INSERT" and so on.
+const char *command_words(uint32 commands);
+
+}  // namespace rls_tenant

@@ -1,0 +1,65 @@
+// The context: the tenant, account and user that a transaction stands for.
+//
+// Three text settings hold it. A check hook reads their text once; the first read in a transaction latches what it
+// found until the transaction ends, and answers from a copy that nothing frees or overwrites before.
+#pragma once
+
+#include "context_value.hpp"
+
+namespace rls_tenant {
+
+enum class Setting { tenant, account, user };
+constexpr int setting_count = 3;
+constexpr Setting all_settings[setting_count] = {Setting::tenant, Setting::account, Setting::user};
+
+// A set of settings, one bit each.
+using SettingSet = uint32;
+constexpr SettingSet setting_bit(Setting setting) { return 1u << static_cast<int>(setting); }
+
+void context_init();
+
+// "tenant", "account" or "user".
+const char *setting_word(Setting setting);
+// "rls_tenant.tenant_id" and so on.
+const char *setting_name(Setting setting);
+ValueType setting_type(Setting setting);
+
+// What the context setting holds now, without reading it in the sense of the latch; nullptr if it is unset.
+// Gone with the next change of the setting.
+const ContextValue *present_context(Setting setting);
+
+// Whether a transaction is bound to the first value that it reads.
+bool one_tenant_per_transaction();
+// Whether reading an unset context raises (else it gives NULL).
+bool missing_context_raises();
+
+// The state of one setting. Public for the inline read alone.
+struct ContextSlot {
+  const ContextValue *extra;    // the setting's own: freed by the next assignment, so never handed out
+  uint64 generation;            // counts assignments and transaction ends
+  uint64 answered;              // the generation that `reading` answers for
+  const ContextValue *reading;  // a copy in TopTransactionContext, or nullptr: read as unset
+  bool latched;                 // `reading` is what this transaction has read
+  int running;                  // statements that read it and are running now
+  config_generic *record;       // PostgreSQL's record of the setting
+};
+extern ContextSlot context_slots[setting_count];
+
+const ContextValue *read_context_slow(Setting setting);
+
+// The value for this transaction; latches it. nullptr if it is unset and that does not raise.
+inline const ContextValue *read_context(Setting setting) {
+  const ContextSlot &slot = context_slots[static_cast<int>(setting)];
+  if (likely(slot.answered == slot.generation)) return slot.reading;
+  return read_context_slow(setting);
+}
+
+// While a statement that reads these settings runs, they cannot change, whatever one_tenant_per_transaction says.
+void context_running(SettingSet settings, int step);
+
+// Makes a setting's value valid to the end of the transaction, or takes it back to its default if value is nullptr.
+void set_context_value(Setting setting, const char *value);
+
+[[noreturn]] void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now);
+
+}  // namespace rls_tenant

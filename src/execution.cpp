@@ -1,0 +1,135 @@
+// Executor hooks. Starting a plan that contains a context function is a read; running it later (FETCH, a loop, a
+// parallel worker's leader) is refused when the context has changed; and its rows may not outlive the transaction.
+
+#include "execution.hpp"
+
+#include "functions.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+ExecutorStart_hook_type previous_start = nullptr;
+ExecutorRun_hook_type previous_run = nullptr;
+
+// The context that a started query is bound to. Lives in the query's own memory and leaves the list with it.
+struct Binding {
+  Binding *next;
+  Binding **link;  // what points to this one
+  const QueryDesc *query;
+  SettingSet settings;
+  const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
+  MemoryContextCallback at_end;
+};
+static_assert(jump_safe<Binding>);
+
+Binding *bindings = nullptr;  // innermost first
+
+void link_binding(Binding *binding) {
+  binding->next = bindings;
+  binding->link = &bindings;
+  if (bindings != nullptr) bindings->link = &binding->next;
+  bindings = binding;
+}
+
+void unlink_binding(void *argument) {
+  Binding *binding = static_cast<Binding *>(argument);
+  *binding->link = binding->next;
+  if (binding->next != nullptr) binding->next->link = binding->link;
+}
+
+// The binding of a query, if it has one.
+const Binding *find_binding(const QueryDesc *query) {
+  for (const Binding *binding = bindings; binding != nullptr; binding = binding->next) {
+    if (binding->query == query) return binding;
+  }
+  return nullptr;
+}
+
+// Whether the rows of the active portal are kept after its transaction: WITH HOLD, or COMMIT inside a loop over it.
+bool rows_are_held() {
+  const Portal portal = ActivePortal;
+  return PortalIsValid(portal) && ((portal->cursorOptions & CURSOR_OPT_HOLD) != 0 ||
+                                   (portal->strategy == PORTAL_ONE_SELECT && portal->holdStore != nullptr));
+}
+
+void refuse_held_rows() {
+  if (!rows_are_held()) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_CURSOR_DEFINITION),
+                  errmsg("a cursor over rows of a tenant cannot outlive its transaction"),
+                  errdetail("The rows of cursor \"%s\" depend on the context, which ends with the transaction.",
+                            ActivePortal->name),
+                  errhint("Declare the cursor WITHOUT HOLD, or COMMIT after the loop instead of inside it.")));
+}
+
+// Reads what the plan reads. With nothing set, the functions in the plan raise by themselves when they are evaluated.
+const ContextValue *bind_setting(Setting setting) {
+  if (present_context(setting) == nullptr && missing_context_raises() &&
+      !context_slots[static_cast<int>(setting)].latched) {
+    return nullptr;
+  }
+  return read_context(setting);
+}
+
+void start(QueryDesc *query, int flags) {
+  const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
+  const SettingSet settings = settings_read_by(query->plannedstmt);
+  if (settings == 0) {
+    next(query, flags);
+    return;
+  }
+  refuse_held_rows();
+  Binding bound = {};
+  for (Setting setting : all_settings) {
+    if (settings & setting_bit(setting)) bound.values[static_cast<int>(setting)] = bind_setting(setting);
+  }
+  next(query, flags);
+  const MemoryContext memory = query->estate->es_query_cxt;
+  Binding *binding = static_cast<Binding *>(MemoryContextAlloc(memory, sizeof(Binding)));
+  *binding = bound;
+  binding->query = query;
+  binding->settings = settings;
+  binding->at_end.func = unlink_binding;
+  binding->at_end.arg = binding;
+  link_binding(binding);
+  MemoryContextRegisterResetCallback(memory, &binding->at_end);
+}
+
+// Refuses to go on for another tenant than the one the query was started for.
+void check_binding(const Binding *binding) {
+  refuse_held_rows();
+  for (Setting setting : all_settings) {
+    if ((binding->settings & setting_bit(setting)) == 0) continue;
+    const ContextValue *before = binding->values[static_cast<int>(setting)];
+    const ContextValue *now = present_context(setting);
+    if (!same_context_value(before, now)) raise_context_changed(setting, before, now);
+  }
+}
+
+void run(RT_EXECUTOR_RUN_PARAMETERS) {
+  const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
+  const Binding *binding = find_binding(query);
+  if (binding == nullptr) {
+    next(RT_EXECUTOR_RUN_ARGUMENTS);
+    return;
+  }
+  check_binding(binding);
+  const SettingSet settings = binding->settings;
+  context_running(settings, 1);
+  PG_TRY();
+  { next(RT_EXECUTOR_RUN_ARGUMENTS); }
+  PG_FINALLY();
+  { context_running(settings, -1); }
+  PG_END_TRY();
+}
+
+}  // namespace
+
+void execution_init() {
+  previous_start = ExecutorStart_hook;
+  ExecutorStart_hook = start;
+  previous_run = ExecutorRun_hook;
+  ExecutorRun_hook = run;
+}
+
+}  // namespace rls_tenant

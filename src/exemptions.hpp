@@ -1,0 +1,15 @@
+// The tables that a stated reason exempts from rules.
+#pragma once
+
+#include "prelude.hpp"
+
+namespace rls_tenant {
+
+// Every row of the table rls_tenant.exemption, read whatever the caller may read; nullptr if there is no such table.
+struct Exemptions;
+const Exemptions *load_exemptions();
+
+// Whether an exemption covers the relation and waives that rule.
+bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule);
+
+}  // namespace rls_tenant

@@ -1,0 +1,29 @@
+// The OIDs of the extension's own functions in this database, looked up once and again after a change.
+#pragma once
+
+#include "context.hpp"
+
+namespace rls_tenant {
+
+enum class Getter { uuid, bigint, text };
+constexpr int getter_count = 3;
+
+// The functions of one setting. InvalidOid throughout where the extension is not created.
+struct SettingFunctions {
+  Oid setting;               // tenant_setting(): the stable text
+  Oid getter[getter_count];  // current_tenant_uuid(text) and so on, which people write
+  Oid fast[getter_count];    // fast_tenant_uuid() and so on, which the planner puts in their place
+};
+
+// The name of the schema that holds everything.
+constexpr char extension_schema[] = "rls_tenant";
+
+void functions_init();
+
+// Valid until the next call into PostgreSQL that may accept invalidations.
+const SettingFunctions *setting_functions(Setting setting);
+
+// The settings that a plan reads: by the functions that PostgreSQL noted as the plan's dependencies.
+SettingSet settings_read_by(const PlannedStmt *plan);
+
+}  // namespace rls_tenant

@@ -1,0 +1,323 @@
+// protect() and protect_sql(): what a table lacks, said in SQL, and done.
+
+#include "protect.hpp"
+
+#include "functions.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+constexpr char isolation_name[] = "tenant_isolation";
+constexpr char access_name[] = "tenant_access";
+
+// The table while its statements are gathered.
+struct Plan {
+  Oid relid;
+  const char *relation;  // its quoted name
+  AttrNumber attribute;
+  const char *column;     // its quoted name
+  const char *getter;     // rls_tenant.current_tenant_…()
+  const char *condition;  // column = getter
+  List *policies;
+  List *statements;
+};
+
+void add(Plan *plan, char *statement) { plan->statements = lappend(plan->statements, statement); }
+
+[[noreturn]] void refuse_relation(Oid relid, const char *detail, const char *hint) {
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot protect %s", relation_name(relid)),
+                  errdetail("%s", detail), errhint("%s", hint)));
+  pg_unreachable();
+}
+
+// Refuses what cannot be a tenant table.
+void check_relation(Oid relid) {
+  const char kind = get_rel_relkind(relid);
+  if (kind == '\0') {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no relation with OID %u", relid),
+                    errdetail("protect() takes the name of a table."), errhint("Name a table that exists.")));
+  }
+  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
+    refuse_relation(relid, "It is not a table, and row-level security works on tables.",
+                    "Protect the tables that it reads; give a view security_invoker.");
+  }
+  if (relid < FirstNormalObjectId) {
+    refuse_relation(relid, "It is a system catalog.", "Protect tables of your own.");
+  }
+}
+
+// The getter that suits the column's type; nullptr for a type that cannot hold a tenant.
+const char *getter_word(Oid type) {
+  switch (getBaseType(type)) {
+    case UUIDOID:
+      return "uuid";
+    case INT8OID:
+    case INT4OID:
+    case INT2OID:
+      return "bigint";
+    case TEXTOID:
+    case VARCHAROID:
+      return "text";
+    default:
+      return nullptr;
+  }
+}
+
+// Finds the tenant column and says its condition.
+void find_column(Plan *plan, const char *column) {
+  if (column != nullptr) {
+    plan->attribute = get_attnum(plan->relid, column);
+  } else {
+    plan->attribute = tenant_attribute(plan->relid, plan->policies);
+    column = default_tenant_column();
+  }
+  if (plan->attribute <= 0) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("%s has no column %s", plan->relation, quote_identifier(column)),
+                    errdetail("A tenant table needs a column that says whose a row is."),
+                    errhint("Add it (ALTER TABLE %s ADD COLUMN %s uuid), or name another one: protect(%s, 'column').",
+                            plan->relation, quote_identifier(column), quote_literal_cstr(plan->relation))));
+  }
+  Oid type, collation;
+  int32 typmod;
+  get_atttypetypmodcoll(plan->relid, plan->attribute, &type, &typmod, &collation);
+  plan->column = quote_identifier(get_attname(plan->relid, plan->attribute, false));
+  const char *getter = getter_word(type);
+  if (getter == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("column %s of %s cannot hold a tenant", plan->column, plan->relation),
+                    errdetail("Its type is %s.", format_type_be(type)),
+                    errhint("Use uuid, bigint, integer, smallint, text or varchar.")));
+  }
+  if (OidIsValid(collation) && !get_collation_isdeterministic(collation)) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("column %s of %s cannot hold a tenant", plan->column, plan->relation),
+                    errdetail("Its collation is not deterministic: two tenants could be equal."),
+                    errhint("Give the column a deterministic collation, such as \"C\".")));
+  }
+  plan->getter = psprintf("%s.current_tenant_%s()", extension_schema, getter);
+  plan->condition = psprintf("%s = %s", plan->column, plan->getter);
+}
+
+void plan_column(Plan *plan) {
+  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(plan->relid), Int16GetDatum(plan->attribute));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for attribute %d of relation %u", plan->attribute, plan->relid);
+  const Form_pg_attribute form = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
+  const bool nullable = !form->attnotnull;
+  const bool wants_default = !form->atthasdef && form->attidentity == '\0' && form->attgenerated == '\0';
+  ReleaseSysCache(tuple);
+  if (nullable) add(plan, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", plan->relation, plan->column));
+  if (wants_default) {
+    add(plan, psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s", plan->relation, plan->column, plan->getter));
+  }
+}
+
+// Whether a valid, whole index leads with the tenant column.
+bool has_tenant_index(Plan *plan) {
+  bool found = false;
+  Relation relation = table_open(plan->relid, AccessShareLock);
+  List *indexes = RelationGetIndexList(relation);
+  const ListCell *cell;
+  foreach (cell, indexes) {
+    with_syscache(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)), [&](HeapTuple tuple) {
+      const Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+      if (form->indisvalid && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
+          form->indkey.values[0] == plan->attribute) {
+        found = true;
+      }
+    });
+  }
+  table_close(relation, AccessShareLock);
+  return found;
+}
+
+const Policy *policy_named(const Plan *plan, const char *name) {
+  const ListCell *cell;
+  foreach (cell, plan->policies) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    if (strcmp(policy->name, name) == 0) return policy;
+  }
+  return nullptr;
+}
+
+void drop_policy(Plan *plan, const char *name) {
+  if (policy_named(plan, name) != nullptr) add(plan, psprintf("DROP POLICY %s ON %s", name, plan->relation));
+}
+
+void plan_isolation(Plan *plan) {
+  const Policy *policy = policy_named(plan, isolation_name);
+  if (policy != nullptr && !policy->permissive && policy->to_public &&
+      confined_commands(policy, plan->attribute) == all_commands) {
+    return;
+  }
+  drop_policy(plan, isolation_name);
+  add(plan, psprintf("CREATE POLICY %s ON %s AS RESTRICTIVE USING (%s)", isolation_name, plan->relation,
+                     plan->condition));
+}
+
+// Parses text as a condition on the relation's columns, as CREATE POLICY would.
+Node *parse_condition(Relation relation, const char *text) {
+  List *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+  const SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, parsed)->stmt);
+  if (list_length(select->targetList) != 1 || select->fromClause != NIL || select->whereClause != nullptr ||
+      select->groupClause != NIL || select->havingClause != nullptr || select->windowClause != NIL ||
+      select->sortClause != NIL || select->limitCount != nullptr || select->limitOffset != nullptr ||
+      select->lockingClause != NIL || select->distinctClause != NIL || select->op != SETOP_NONE) {
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("access must be one condition"),
+                    errdetail("It reads: %s", text),
+                    errhint("Write it as in CREATE POLICY … USING (…), for example 'owner_id = "
+                            "rls_tenant.current_user_uuid()'.")));
+  }
+  ParseState *state = make_parsestate(nullptr);
+  state->p_sourcetext = text;
+  ParseNamespaceItem *item = addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, false);
+  addNSItemToQuery(state, item, false, true, true);
+  Node *result =
+      transformWhereClause(state, linitial_node(ResTarget, select->targetList)->val, EXPR_KIND_POLICY, "access");
+  assign_expr_collations(state, result);
+  free_parsestate(state);
+  return result;
+}
+
+// An expression on the relation's columns as text whose every name is qualified.
+const char *deparse(Relation relation, Node *expression) {
+  const int level = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  List *context = deparse_context_for(RelationGetRelationName(relation), RelationGetRelid(relation));
+  const char *text = deparse_expression(expression, context, false, false);
+  AtEOXact_GUC(true, level);
+  return text;
+}
+
+bool is_true(const Node *node) {
+  return IsA(node, Const) && !castNode(Const, node)->constisnull && DatumGetBool(castNode(Const, node)->constvalue);
+}
+
+// tenant_access as the caller asked for it: the tenant condition and theirs.
+void plan_given_access(Plan *plan, Relation relation, const char *access) {
+  Node *wanted = parse_condition(relation, access);
+  const char *condition = plan->condition;
+  if (!is_true(wanted)) {
+    condition = psprintf("(%s) AND (%s)", plan->condition, deparse(relation, wanted));
+  }
+  const Policy *policy = policy_named(plan, access_name);
+  const int level = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  const bool as_wanted = policy != nullptr && policy->permissive && policy->to_public &&
+                         policy->commands == all_commands && policy->check == nullptr &&
+                         equal(policy->qual, parse_condition(relation, condition));
+  AtEOXact_GUC(true, level);
+  if (as_wanted) return;
+  drop_policy(plan, access_name);
+  add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
+}
+
+// tenant_access where the caller says nothing: what there is stays, with the tenant condition added where it lacks.
+void plan_present_access(Plan *plan, Relation relation) {
+  const Policy *policy = policy_named(plan, access_name);
+  if (policy == nullptr) {
+    const ListCell *cell;
+    foreach (cell, plan->policies) {
+      const Policy *other = static_cast<const Policy *>(lfirst(cell));
+      if (other->permissive) return;  // the table says by itself who sees what; one more policy would only widen it
+    }
+    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, plan->condition));
+    return;
+  }
+  if (!policy->permissive || confined_commands(policy, plan->attribute) == policy->commands) return;
+  StringInfoData statement;
+  initStringInfo(&statement);
+  appendStringInfo(&statement, "ALTER POLICY %s ON %s", access_name, plan->relation);
+  if (policy->qual != nullptr && !confines(policy->qual, plan->attribute)) {
+    appendStringInfo(&statement, " USING ((%s) AND (%s))", plan->condition, deparse(relation, policy->qual));
+  }
+  if (policy->check != nullptr && !confines(policy->check, plan->attribute)) {
+    appendStringInfo(&statement, " WITH CHECK ((%s) AND (%s))", plan->condition, deparse(relation, policy->check));
+  }
+  add(plan, statement.data);
+}
+
+void plan_row_security(Plan *plan) {
+  List *relations = find_all_inheritors(plan->relid, NoLock, nullptr);
+  const ListCell *cell;
+  foreach (cell, relations) {
+    const Oid relid = lfirst_oid(cell);
+    const char kind = get_rel_relkind(relid);
+    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) continue;  // a foreign partition cannot
+    if (is_enabled_and_forced(relid)) continue;
+    add(plan, psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY", relation_name(relid)));
+  }
+}
+
+// An argument that may be NULL, as a string.
+const char *optional_text(FunctionCallInfo fcinfo, int argument) {
+  return PG_ARGISNULL(argument) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
+List *statements_for_call(FunctionCallInfo fcinfo) {
+  if (PG_ARGISNULL(0)) {
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the relation to protect is NULL"),
+                    errdetail("protect() takes the name of a table."), errhint("Name a table that exists.")));
+  }
+  const char *column = PG_ARGISNULL(1) ? nullptr : NameStr(*PG_GETARG_NAME(1));
+  return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2));
+}
+
+}  // namespace
+
+List *protect_statements(Oid relid, const char *column, const char *access) {
+  check_relation(relid);
+  const Oid ancestor = tenant_ancestor(relid);
+  if (OidIsValid(ancestor) || get_rel_relispartition(relid)) {
+    refuse_relation(relid, "It is part of another table, whose policies hold for its rows.",
+                    OidIsValid(ancestor) ? psprintf("Protect %s; the guard does the rest.", relation_name(ancestor))
+                                         : "Protect the partitioned table that it belongs to.");
+  }
+  Plan plan = {};
+  plan.relid = relid;
+  plan.relation = relation_name(relid);
+  plan.policies = relation_policies(relid);
+  find_column(&plan, column);
+  plan_column(&plan);
+  if (!has_tenant_index(&plan)) add(&plan, psprintf("CREATE INDEX ON %s (%s)", plan.relation, plan.column));
+  plan_isolation(&plan);
+  Relation relation = table_open(relid, AccessShareLock);
+  if (access != nullptr) {
+    plan_given_access(&plan, relation, access);
+  } else {
+    plan_present_access(&plan, relation);
+  }
+  table_close(relation, NoLock);
+  plan_row_security(&plan);
+  return plan.statements;
+}
+
+void run_statements(List *statements) {
+  const int level = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  SPI_connect();
+  const ListCell *cell;
+  foreach (cell, statements) SPI_execute(static_cast<const char *>(lfirst(cell)), false, 0);
+  SPI_finish();
+  AtEOXact_GUC(true, level);
+}
+
+RT_FUNCTION(rls_tenant_protect) {
+  run_statements(statements_for_call(fcinfo));
+  PG_RETURN_VOID();
+}
+
+RT_FUNCTION(rls_tenant_protect_sql) {
+  InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+  const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  List *statements = statements_for_call(fcinfo);
+  const ListCell *cell;
+  foreach (cell, statements) {
+    Datum value = CStringGetTextDatum(psprintf("%s;", static_cast<const char *>(lfirst(cell))));
+    bool isnull = false;
+    tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+  }
+  return static_cast<Datum>(0);
+}
+
+}  // namespace rls_tenant

@@ -1,0 +1,26 @@
+// The module: its magic block, and _PG_init with one line per part of it.
+
+#include "prelude.hpp"
+
+#include "context.hpp"
+#include "execution.hpp"
+#include "functions.hpp"
+#include "guard.hpp"
+#include "table_rules.hpp"
+
+extern "C" {
+__attribute__((visibility("default"))) const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME();
+RT_MODULE_MAGIC;
+__attribute__((visibility("default"))) void _PG_init();
+}
+
+void _PG_init() {
+  using namespace rls_tenant;
+  // Callbacks at the end of a transaction run last in, first out: the guard's check comes before the context's end.
+  context_init();
+  functions_init();
+  execution_init();
+  table_rules_init();
+  guard_init();
+  MarkGUCPrefixReserved("rls_tenant");
+}
