@@ -7,7 +7,7 @@ OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp)))
 DATA = $(wildcard sql/rls_tenant--*.sql)
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test
+REGRESS_OPTS = --inputdir=test --load-extension=rls_tenant
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --load-extension=rls_tenant
 EXTRA_CLEAN = results output_iso

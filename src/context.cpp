@@ -276,7 +276,7 @@ bool missing_context_raises() { return missing_context == missing_error; }
 void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now) {
   ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                   errmsg("the %s is no longer the one that was read before", setting_word(setting)),
-                  errdetail("It was %s, and %s is now %s.", named(setting, before), setting_name(setting),
+                  errdetail("Then it was %s; %s now says %s.", named(setting, before), setting_name(setting),
                             named(setting, now)),
                   errhint("End the transaction first: one transaction, and one query, reads one %s.",
                           setting_word(setting))));

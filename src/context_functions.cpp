@@ -66,7 +66,10 @@ Datum given_bigint(FunctionCallInfo fcinfo, Setting setting) {
 
 Datum given_text(FunctionCallInfo fcinfo, Setting setting) {
   const char *id = checked_argument(fcinfo, setting);
-  if (*id == '\0') raise_unfit(setting, id, "id");
+  if (*id == '\0') {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("the id of the %s is empty", setting_word(setting)),
+                    errdetail("Empty means unset."), errhint("Give an id, or NULL for none.")));
+  }
   return PointerGetDatum(cstring_to_text(id));
 }
 

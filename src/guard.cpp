@@ -45,6 +45,7 @@ bool stands_aside() {
 }
 
 void note(Oid relid, bool created) {
+  if (stands_aside()) return;
   if (notes == nullptr) {
     HASHCTL control = {};
     control.keysize = sizeof(Oid);
@@ -289,7 +290,7 @@ RT_FUNCTION(rls_tenant_guard_note_ddl) {
     ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
                     errmsg("guard_note_ddl() can only be called as an event trigger")));
   }
-  if (!checking && guard_mode != mode_off && !creating_extension && !stands_aside()) note_commands();
+  if (!checking && guard_mode != mode_off && !creating_extension) note_commands();
   PG_RETURN_NULL();
 }
 

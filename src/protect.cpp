@@ -155,8 +155,20 @@ void plan_isolation(Plan *plan) {
                      plan->condition));
 }
 
+// Lets an error point into the condition instead of the statement that calls us.
+void point_into_condition(void *text) {
+  const int position = geterrposition();
+  if (position > 0) {
+    errposition(0);
+    internalerrposition(position);
+    internalerrquery(static_cast<const char *>(text));
+  }
+}
+
 // Parses text as a condition on the relation's columns, as CREATE POLICY would.
 Node *parse_condition(Relation relation, const char *text) {
+  ErrorContextCallback callback = {error_context_stack, point_into_condition, const_cast<char *>(text)};
+  error_context_stack = &callback;
   List *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
   const SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, parsed)->stmt);
   if (list_length(select->targetList) != 1 || select->fromClause != NIL || select->whereClause != nullptr ||
@@ -176,6 +188,7 @@ Node *parse_condition(Relation relation, const char *text) {
       transformWhereClause(state, linitial_node(ResTarget, select->targetList)->val, EXPR_KIND_POLICY, "access");
   assign_expr_collations(state, result);
   free_parsestate(state);
+  error_context_stack = callback.previous;
   return result;
 }
 

@@ -111,17 +111,17 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
     if (open == 0) continue;
     if ((open & ~partial_floor) == 0) {
       add(report, "floor_not_public",
-          psprintf("policy \"%s\" leaves rows of %s open to roles that no RESTRICTIVE policy names", policy->name,
+          psprintf("policy \"%s\" FOR %s leaves rows open to roles that no RESTRICTIVE policy names", policy->name,
                    command_words(open)),
           remedy);
     } else if (is_always_true(policy)) {
       add(report, "always_true",
-          psprintf("policy \"%s\" is true for every row of %s, and no RESTRICTIVE policy confines them", policy->name,
+          psprintf("policy \"%s\" FOR %s is true for every row, and no RESTRICTIVE policy confines them", policy->name,
                    command_words(open)),
           remedy);
     } else {
       add(report, "not_confined",
-          psprintf("policy \"%s\" does not confine %s to the tenant, nor does a RESTRICTIVE policy", policy->name,
+          psprintf("policy \"%s\" FOR %s does not confine rows to the tenant, nor does a RESTRICTIVE policy", policy->name,
                    command_words(open)),
           remedy);
     }
