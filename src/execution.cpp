@@ -103,6 +103,7 @@ void check_binding(const Binding *binding) {
     const ContextValue *before = binding->values[static_cast<int>(setting)];
     const ContextValue *now = present_context(setting);
     if (!same_context_value(before, now)) raise_context_changed(setting, before, now);
+    bind_setting(setting);  // in between another tenant may have been read, where that is allowed
   }
 }
 

@@ -151,7 +151,7 @@ RESET ROLE;
 
 -- What cannot be protected.
 CREATE VIEW protect_view AS SELECT 1 AS tenant_id;
-CREATE TEMP SEQUENCE protect_sequence;
+CREATE SEQUENCE protect_sequence;
 BEGIN;
 CREATE TABLE protect_none (id int);
 CREATE TABLE protect_jsonb (tenant_id jsonb);
@@ -180,6 +180,7 @@ SELECT rls_tenant.protect('protect_null');
 ROLLBACK;
 
 DROP VIEW protect_view;
+DROP SEQUENCE protect_sequence;
 DROP TABLE protect_uuid, protect_bigint, protect_integer, protect_smallint, protect_text, protect_varchar, protect_domain_table,
   protect_part, protect_note, protect_own, protect_wrong, protect_path;
 DROP DOMAIN protect_domain;
