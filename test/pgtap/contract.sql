@@ -1,0 +1,104 @@
+-- What each SQL object promises: volatility, strictness, parallel safety, leakproofness, who may call it, its comment.
+\set ECHO none
+\set QUIET 1
+\pset format unaligned
+\pset tuples_only true
+\pset pager off
+\set ON_ERROR_STOP 1
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS rls_tenant;
+SELECT plan(19);
+
+SELECT has_schema('rls_tenant');
+SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may name what lies in the schema, nobody may add to it');
+
+-- Every function in one table: a change of any label shows here.
+SELECT set_eq(
+  $$SELECT regexp_replace(p.oid::regprocedure::text, '^rls_tenant\.', ''), p.provolatile, p.proisstrict, p.proparallel, p.proleakproof, p.prosecdef,
+      has_function_privilege('public', p.oid, 'EXECUTE')
+    FROM pg_proc p WHERE p.pronamespace = 'rls_tenant'::regnamespace AND p.proname !~ '^(current_(tenant|account|user)|fast)_'$$,
+  $$VALUES ('account_setting()', 's'::"char", false, 's'::"char", true, false, true),
+    ('baseline(text)', 'v', false, 'u', false, true, false),
+    ('clear_context()', 'v', false, 'u', false, false, true),
+    ('context_support(internal)', 'i', true, 's', false, false, false),
+    ('current_context()', 's', false, 's', false, false, true),
+    ('exempt(name,text,text,text[])', 'v', false, 'u', false, true, false),
+    ('guard_note_ddl()', 'v', false, 'u', false, false, false),
+    ('protect(regclass,name,text)', 'v', false, 'u', false, false, true),
+    ('protect_sql(regclass,name,text)', 'v', false, 'u', false, false, true),
+    ('set_context(bigint,bigint,bigint)', 'v', false, 'u', false, false, true),
+    ('set_context(text,text,text)', 'v', false, 'u', false, false, true),
+    ('set_context(uuid,uuid,uuid)', 'v', false, 'u', false, false, true),
+    ('table_faults(regclass)', 'v', true, 'u', false, false, false),
+    ('table_rules()', 'i', false, 's', false, false, false),
+    ('tenant_setting()', 's', false, 's', true, false, true),
+    ('user_setting()', 's', false, 's', true, false, true)$$,
+  'labels and privileges of the functions');
+SELECT set_eq(
+  $$SELECT proname::text, prorettype::regtype::text, provolatile, proisstrict, proparallel, proleakproof, prosupport::text, pg_get_function_arguments(oid),
+      has_function_privilege('public', oid, 'EXECUTE')
+    FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND proname ~ '^current_(tenant|account|user)_'$$,
+  $$SELECT format('current_%s_%s', s, t) AS name, t, 'i'::"char" AS c3, true AS c4, 's'::"char" AS c5, false AS c6, 'rls_tenant.context_support' AS c7,
+      format('setting text DEFAULT rls_tenant.%s_setting()', s) AS arguments, true AS granted
+    FROM unnest('{tenant,account,user}'::text[]) s, unnest('{uuid,bigint,text}'::text[]) t$$,
+  'the nine functions of the context are immutable in their argument, whose default is the stable setting');
+SELECT set_eq(
+  $$SELECT proname::text, prorettype::regtype::text, provolatile, proisstrict, proparallel, proleakproof, pronargs::int, has_function_privilege('public', oid, 'EXECUTE')
+    FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND proname ~ '^fast_'$$,
+  $$SELECT format('fast_%s_%s', s, t) AS name, t, 's'::"char" AS c3, false AS c4, 's'::"char" AS c5, true AS c6, 0 AS c7, true AS granted
+    FROM unnest('{tenant,account,user}'::text[]) s, unnest('{uuid,bigint,text}'::text[]) t$$,
+  'the nine fast calls are stable, leakproof and without argument');
+SELECT is_empty(
+  $$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND prosecdef
+      AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$,
+  'SECURITY DEFINER has its search_path pinned');
+SELECT is_empty(
+  $$SELECT d.classid::regclass, d.objid FROM pg_depend d JOIN pg_extension e ON (d.refclassid, d.refobjid) = ('pg_extension'::regclass, e.oid)
+    WHERE e.extname = 'rls_tenant' AND d.deptype = 'e' AND d.classid NOT IN ('pg_type'::regclass)
+      AND obj_description(d.objid, d.classid::regclass::name) IS NULL$$,
+  'every object has a comment');
+SELECT is_empty(
+  $$SELECT attname FROM pg_attribute WHERE attrelid = 'rls_tenant.exemption'::regclass AND attnum > 0 AND col_description(attrelid, attnum) IS NULL$$,
+  'every column has a comment');
+SELECT is_empty(
+  $$SELECT oid::regclass FROM pg_class c WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind IN ('r', 'v', 'p', 'S')
+      AND (has_table_privilege('public', oid, 'SELECT') OR has_table_privilege('public', oid, 'INSERT') OR has_table_privilege('public', oid, 'UPDATE')
+        OR has_table_privilege('public', oid, 'DELETE') OR has_table_privilege('public', oid, 'TRUNCATE') OR has_table_privilege('public', oid, 'TRIGGER'))$$,
+  'nobody may read or write the tables');
+SELECT set_eq($$SELECT extconfig::regclass[]::text, extcondition::text FROM pg_extension WHERE extname = 'rls_tenant'$$,
+  $$VALUES ('{rls_tenant.exemption}', '{""}')$$, 'pg_dump carries the exemptions');
+SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname = 'rls_tenant_guard'$$,
+  $$VALUES ('ddl_command_end', 'rls_tenant.guard_note_ddl', 'A'::"char")$$, 'the guard''s event trigger fires always, also for replication');
+
+-- The settings: who may set them, their defaults.
+SELECT set_eq(
+  $$SELECT name, context, vartype, boot_val, coalesce(enumvals::text, '') FROM pg_settings WHERE name LIKE 'rls\_tenant.%'$$,
+  $$VALUES ('rls_tenant.account_id', 'user', 'string', '', ''),
+    ('rls_tenant.account_type', 'superuser', 'enum', 'any', '{any,uuid,bigint,text}'),
+    ('rls_tenant.guard', 'superuser', 'enum', 'refuse', '{refuse,protect,warn,off}'),
+    ('rls_tenant.missing_context', 'superuser', 'enum', 'error', '{error,"null"}'),
+    ('rls_tenant.one_tenant_per_transaction', 'superuser', 'bool', 'on', ''),
+    ('rls_tenant.tenant_column', 'superuser', 'string', 'tenant_id', ''),
+    ('rls_tenant.tenant_id', 'user', 'string', '', ''),
+    ('rls_tenant.tenant_type', 'superuser', 'enum', 'any', '{any,uuid,bigint,text}'),
+    ('rls_tenant.user_id', 'user', 'string', '', ''),
+    ('rls_tenant.user_type', 'superuser', 'enum', 'any', '{any,uuid,bigint,text}')$$,
+  'the settings');
+
+-- PostgreSQL itself sees that the context does not hold still.
+SET LOCAL rls_tenant.guard = off;
+CREATE TABLE contract_item (id int, tenant_id uuid);
+SELECT throws_ok('CREATE INDEX ON contract_item ((rls_tenant.current_tenant_uuid()))', '42P17', 'functions in index expression must be marked IMMUTABLE');
+SELECT throws_ok('CREATE INDEX ON contract_item (id) WHERE tenant_id = rls_tenant.current_tenant_uuid()', '42P17', 'functions in index predicate must be marked IMMUTABLE');
+SELECT throws_ok('ALTER TABLE contract_item ADD COLUMN copy uuid GENERATED ALWAYS AS (rls_tenant.current_tenant_uuid()) STORED', '42P17', 'generation expression is not immutable');
+SELECT throws_ok('CREATE TABLE contract_part (id int, tenant_id uuid) PARTITION BY HASH ((rls_tenant.current_tenant_uuid()))', '42P17', 'functions in partition key expression must be marked IMMUTABLE');
+SELECT throws_ok('CREATE INDEX ON contract_item ((rls_tenant.fast_tenant_uuid()))', '42P17', 'functions in index expression must be marked IMMUTABLE');
+SELECT lives_ok($$CREATE INDEX ON contract_item ((rls_tenant.current_tenant_uuid('11111111-1111-1111-1111-111111111111')))$$, 'a function of a constant is constant');
+
+-- Comments in the reference's sense say what NULL and errors do.
+SELECT is_empty($$SELECT proname FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND proname LIKE 'current\_%'
+  AND obj_description(oid, 'pg_proc') !~ 'NULL'$$, 'the comments of the context functions tell about NULL');
+SELECT * FROM finish();
+ROLLBACK;
