@@ -9,8 +9,9 @@ DATA = $(wildcard sql/rls_tenant--*.sql)
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=rls_tenant
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --load-extension=rls_tenant
-EXTRA_CLEAN = results output_iso
+# PostgreSQL 15 looks for expected/ below the output directory.
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=rls_tenant
+EXTRA_CLEAN = results output_iso regression.diffs regression.out
 
 # No exception and no destructor runs inside a backend, so nothing of the C++ runtime is linked: the C compiler links.
 # PostgreSQL's headers before 16 say "register", which C++17 does not know.
