@@ -59,6 +59,12 @@ const char *named(Setting setting, const ContextValue *value) {
   return psprintf("%s \"%s\"", setting_word(setting), value->bytes());
 }
 
+// When the context may change; the word of the setting is to be filled in.
+const char *change_hint() {
+  return one_tenant ? "End the transaction first: one transaction reads one %s."
+                    : "Change it between statements: one statement reads one %s.";
+}
+
 // Whether a value comes from the session or its client, not from a default that a DBA set.
 bool set_by_session(GucSource source) { return source >= PGC_S_INTERACTIVE; }
 
@@ -114,7 +120,7 @@ bool check_change(Setting setting, const ContextValue *value, GucSource source) 
       GUC_check_errdetail("This %s has read %s \"%s\".", one_tenant ? "transaction" : "statement",
                           setting_word(setting), slot.reading->bytes());
     }
-    GUC_check_errhint("End the transaction first: one transaction reads one %s.", setting_word(setting));
+    GUC_check_errhint(change_hint(), setting_word(setting));
     return false;
   }
   return true;
@@ -278,8 +284,7 @@ void raise_context_changed(Setting setting, const ContextValue *before, const Co
                   errmsg("the %s is no longer the one that was read before", setting_word(setting)),
                   errdetail("Then it was %s; %s now says %s.", named(setting, before), setting_name(setting),
                             named(setting, now)),
-                  errhint("End the transaction first: one transaction, and one query, reads one %s.",
-                          setting_word(setting))));
+                  errhint(change_hint(), setting_word(setting))));
   pg_unreachable();
 }
 

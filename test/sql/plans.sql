@@ -139,6 +139,21 @@ BEGIN; SET LOCAL rls_tenant.tenant_id = '1'; EXECUTE filtered('2'); COMMIT;
 EXECUTE filtered('2');
 EXECUTE filtered('3');
 
+-- And where a switch between statements is allowed: none within a statement, in whatever disguise.
+RESET ROLE;
+SET rls_tenant.one_tenant_per_transaction = off;
+SET ROLE regress_plans_app;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '1'; EXECUTE filtered('1'); SET LOCAL rls_tenant.tenant_id = '2'; EXECUTE filtered('2'); EXECUTE filtered('1'); ROLLBACK;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '1'; SELECT note, set_config('rls_tenant.tenant_id', '2', true) FROM plans_item LIMIT 2; ROLLBACK;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '1'; WITH s AS MATERIALIZED (SELECT set_config('rls_tenant.tenant_id', '2', true)) SELECT note FROM s, plans_item LIMIT 2; ROLLBACK;
+CREATE FUNCTION pg_temp.rows_of_two() RETURNS SETOF text LANGUAGE plpgsql SET rls_tenant.tenant_id = '2' AS $$BEGIN RETURN QUERY SELECT note FROM plans_item ORDER BY rank LIMIT 2; END $$;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '1'; SELECT * FROM pg_temp.rows_of_two(); EXECUTE of_item; SELECT * FROM plans_item, pg_temp.rows_of_two() LIMIT 1; ROLLBACK;
+CREATE FUNCTION pg_temp.lazy() RETURNS SETOF text LANGUAGE sql VOLATILE AS $$SELECT note FROM plans_item ORDER BY rank$$;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '1'; SELECT pg_temp.lazy(), set_config('rls_tenant.tenant_id', '2', true) LIMIT 3; ROLLBACK;
+RESET ROLE;
+RESET rls_tenant.one_tenant_per_transaction;
+SET ROLE regress_plans_app;
+
 -- A parallel plan, cached, whose leader takes no part.
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0;
 SET parallel_leader_participation = off; SET max_parallel_workers_per_gather = 2; SET enable_indexscan = off; SET enable_bitmapscan = off;
@@ -173,6 +188,6 @@ COMMIT;
 RESET ROLE;
 
 RESET ALL;
-DROP FUNCTION pg_temp.as_two, plans_sql, plans_sql_kept, plans_plpgsql, plans_simple;
+DROP FUNCTION pg_temp.as_two, pg_temp.rows_of_two, pg_temp.lazy, plans_sql, plans_sql_kept, plans_plpgsql, plans_simple;
 DROP TABLE plans_item;
 DROP ROLE regress_plans_app;
