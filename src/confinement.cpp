@@ -75,11 +75,6 @@ bool is_tenant_condition(const OpExpr *expression, AttrNumber attribute) {
   return (is_attribute(left, attribute) && is_tenant(right)) || (is_attribute(right, attribute) && is_tenant(left));
 }
 
-bool is_true(const Node *node) {
-  return node != nullptr && IsA(node, Const) && !reinterpret_cast<const Const *>(node)->constisnull &&
-         DatumGetBool(reinterpret_cast<const Const *>(node)->constvalue);
-}
-
 // An expression column of a policy, as a tree.
 Node *stored_expression(Relation catalog, HeapTuple tuple, AttrNumber column) {
   bool isnull;
@@ -115,6 +110,11 @@ bool names_public(Relation catalog, HeapTuple tuple) {
 }
 
 }  // namespace
+
+bool is_true(const Node *expression) {
+  return expression != nullptr && IsA(expression, Const) && !reinterpret_cast<const Const *>(expression)->constisnull &&
+         DatumGetBool(reinterpret_cast<const Const *>(expression)->constvalue);
+}
 
 List *relation_policies(Oid relid) {
   List *policies = NIL;

@@ -28,6 +28,9 @@ bool confines(const Node *expression, AttrNumber attribute);
 // Those of the policy's commands for which it confines the rows that it lets through.
 uint32 confined_commands(const Policy *policy, AttrNumber attribute);
 
+// Whether an expression is the constant true.
+bool is_true(const Node *expression);
+
 // Whether USING or WITH CHECK is simply true.
 bool is_always_true(const Policy *policy);
 

@@ -123,8 +123,10 @@ bool is_passed_over(Oid relid) {
   return in_trusted_extension(RelationRelationId, relid) || in_trusted_extension(NamespaceRelationId, schema);
 }
 
-// Enables and forces row-level security as the table's owner: whoever commits may be another role.
-void enable_row_security(Oid relid) {
+// Runs fn as the table's owner, restricted as maintenance commands are: whoever commits may be another role.
+template <typename Fn>
+void as_owner(Oid relid, Fn fn) {
+  static_assert(jump_safe<Fn>);
   Oid owner = InvalidOid;
   with_syscache(RELOID, ObjectIdGetDatum(relid),
                 [&](HeapTuple tuple) { owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner; });
@@ -132,12 +134,17 @@ void enable_row_security(Oid relid) {
   int security;
   GetUserIdAndSecContext(&user, &security);
   SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+  fn();
+  SetUserIdAndSecContext(user, security);
+  CommandCounterIncrement();
+}
+
+void enable_row_security(Oid relid) {
   AlterTableCmd *enable = makeNode(AlterTableCmd);
   enable->subtype = AT_EnableRowSecurity;
   AlterTableCmd *force = makeNode(AlterTableCmd);
   force->subtype = AT_ForceRowSecurity;
   AlterTableInternal(relid, list_make2(enable, force), false);
-  SetUserIdAndSecContext(user, security);
   ereport(DEBUG1, (errmsg_internal("rls_tenant: row-level security enabled and forced on %s", relation_name(relid))));
 }
 
@@ -149,8 +156,7 @@ void protect_parts(Oid relid) {
   foreach (cell, parts) {
     const Oid part = lfirst_oid(cell);
     if (is_passed_over(part) || is_enabled_and_forced(part) || !OidIsValid(tenant_ancestor(part))) continue;
-    enable_row_security(part);
-    CommandCounterIncrement();
+    as_owner(part, [&] { enable_row_security(part); });
   }
 }
 
@@ -165,19 +171,10 @@ List *open_faults(Oid relid, const Exemptions *exemptions) {
   return faults;
 }
 
-// Runs protect()'s statements, as the table's owner; a table without tenant column stays as it is.
+// Runs protect()'s statements; a table without tenant column stays as it is.
 void mend(Oid relid) {
   if (tenant_attribute(relid, relation_policies(relid)) == InvalidAttrNumber) return;
-  Oid owner = InvalidOid;
-  with_syscache(RELOID, ObjectIdGetDatum(relid),
-                [&](HeapTuple tuple) { owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner; });
-  Oid user;
-  int security;
-  GetUserIdAndSecContext(&user, &security);
-  SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-  run_statements(protect_statements(relid, nullptr, nullptr));
-  SetUserIdAndSecContext(user, security);
-  CommandCounterIncrement();
+  as_owner(relid, [&] { run_statements(protect_statements(relid, nullptr, nullptr)); });
 }
 
 // What is said about all faulty tables.

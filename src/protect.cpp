@@ -202,10 +202,6 @@ const char *deparse(Relation relation, Node *expression) {
   return text;
 }
 
-bool is_true(const Node *node) {
-  return IsA(node, Const) && !castNode(Const, node)->constisnull && DatumGetBool(castNode(Const, node)->constvalue);
-}
-
 // tenant_access as the caller asked for it: the tenant condition and theirs.
 void plan_given_access(Plan *plan, Relation relation, const char *access) {
   Node *wanted = parse_condition(relation, access);

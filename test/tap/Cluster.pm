@@ -1,0 +1,186 @@
+# A PostgreSQL server for the tests: the one that test/run has started, or one of a test's own.
+package Cluster;
+
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use DBI;
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use List::Util qw(min);
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(value rows refused same_lines wait_until slurp $top $work);
+
+our $top = abs_path(dirname(__FILE__) . '/../..');
+
+# Where a test may write: the working directory of test/run.
+our $work = $ENV{RLS_TENANT_WORK} or die "run this by test/run: bash test/run tap/NAME\n";
+
+my @servers;
+
+# The server that test/run has started.
+sub running {
+  my ($class) = @_;
+  push @servers, bless {host => $ENV{PGHOST}, port => $ENV{PGPORT}, own => 0, databases => [], roles => []}, $class;
+  return $servers[-1];
+}
+
+# Starts a server of one's own; each line goes into its postgresql.conf. It stops at the end of the test.
+sub start {
+  my ($class, $name, @lines) = @_;
+  my $directory = "$work/$name";
+  my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => []}, $class;
+  $self->_shell('mkdir "$work"; [ "$(id -u)" != 0 ] || chown postgres "$work"; chmod 711 "$work"; start_cluster "$@"', @lines);
+  push @servers, $self;
+  return $self;
+}
+
+sub stop {
+  my ($self, $mode) = @_;
+  return $self->_shell('as_server "$PG_BIN/pg_ctl" -D "$work/data" -m "$1" -w stop >/dev/null', $mode // 'fast');
+}
+
+# Stops it (immediate: as if it had crashed) and starts it again, with further lines in its postgresql.conf.
+sub restart {
+  my ($self, $mode, @lines) = @_;
+  $self->_shell(q{
+    mode=$1; shift
+    printf '%s\n' "$@" | as_server tee -a "$work/data/postgresql.conf" >/dev/null
+    as_server "$PG_BIN/pg_ctl" -D "$work/data" -l "$work/server.log" -m "$mode" -w -t 60 restart >/dev/null
+  }, $mode, @lines);
+}
+
+# Runs shell text with test/lib.sh at hand, $work being the directory of this server.
+sub _shell {
+  my ($self, $text, @arguments) = @_;
+  my $setup = 'set -eu; . "$0/test/lib.sh"; work=$1; shift; ';
+  system('bash', '-c', $setup . $text, $top, $self->{host}, @arguments) == 0 or die "this failed: $text\n";
+}
+
+# A connection. %options: user, options (as in PGOPTIONS), host and port (of a pooler), and attributes of DBI.
+sub connect {
+  my ($self, $database, %options) = @_;
+  my $source = 'dbi:Pg:dbname=' . $database;
+  $source .= ';host=' . (delete $options{host} // $self->{host}) . ';port=' . (delete $options{port} // $self->{port});
+  my $settings = delete $options{options};
+  $source .= ";options='$settings'" if defined $settings;
+  my $user = delete $options{user} // 'postgres';
+  return DBI->connect($source, $user, '',
+    {AutoCommit => 1, RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoInactiveDestroy => 1, pg_expand_array => 0, %options});
+}
+
+# Makes a database that is dropped at the end of the test; with the extension, if asked.
+sub database {
+  my ($self, $name, $with_extension) = @_;
+  my $control = $self->connect('postgres');
+  $control->do(qq{CREATE DATABASE "$name"});
+  push @{$self->{databases}}, $name;
+  $self->connect($name)->do('CREATE EXTENSION rls_tenant') if $with_extension;
+  return $name;
+}
+
+# Runs a role's creation; the role is dropped at the end of the test, after the databases.
+sub role {
+  my ($self, $name, $attributes) = @_;
+  $self->connect('postgres')->do(qq{CREATE ROLE "$name" } . ($attributes // 'LOGIN'));
+  push @{$self->{roles}}, $name;
+  return $name;
+}
+
+# Runs a program of this PostgreSQL, such as pg_dump; gives its exit status and all that it printed.
+sub run {
+  my ($self, $program, @arguments) = @_;
+  local @ENV{qw(PGHOST PGPORT PGUSER)} = ($self->{host}, $self->{port}, 'postgres');
+  my $pid = open(my $output, '-|') // die "fork: $!";
+  if ($pid == 0) {
+    open(STDERR, '>&', \*STDOUT);
+    open(STDIN, '<', '/dev/null');
+    exec("$ENV{PG_BIN}/$program", @arguments) or die "$program: $!\n";
+  }
+  local $/;
+  my $text = <$output> // '';
+  close($output);
+  return ($? >> 8, $text);
+}
+
+# The server's log.
+sub log { return slurp($_[0]{host} . '/server.log'); }
+
+sub slurp {
+  my ($path) = @_;
+  local $/;
+  open(my $file, '<:encoding(UTF-8)', $path) or die "$path: $!\n";
+  return <$file>;
+}
+
+# The one value that a query gives.
+sub value {
+  my ($connection, $query, @arguments) = @_;
+  return ($connection->selectrow_array($query, undef, @arguments))[0];
+}
+
+# The rows of a query as lines, columns parted by |.
+sub rows {
+  my ($connection, $query) = @_;
+  return join("\n", map { join('|', map { $_ // '' } @$_) } @{$connection->selectall_arrayref($query)});
+}
+
+# Tests that a statement is refused with this SQLSTATE and, if it is given, with this text in the message.
+sub refused {
+  my ($connection, $statement, $state, $pattern, $name) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $done = eval { $connection->do($statement); 1 };
+  return fail("$name: not refused") if $done;
+  my ($got, $message) = ($connection->state, $connection->errstr);
+  return ok($got eq $state && $message =~ $pattern, $name) || diag("got $got: $message");
+}
+
+# Tests that two texts have the same lines; says which ones they have not.
+sub same_lines {
+  my ($got, $expected, $name) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my (%got, %expected);
+  $got{$_}++ for split /\n/, $got;
+  $expected{$_}++ for split /\n/, $expected;
+  my @differences = ((map { "+ $_" } grep { $got{$_} > ($expected{$_} // 0) } sort keys %got),
+                     (map { "- $_" } grep { $expected{$_} > ($got{$_} // 0) } sort keys %expected));
+  return ok($got eq $expected, $name) || diag(join("\n", @differences ? @differences[0 .. min(29, $#differences)] : 'another order'));
+}
+
+# Waits until something holds; false if it does not within so many seconds.
+sub wait_until {
+  my ($condition, $seconds) = @_;
+  my $end = time + ($seconds // 30);
+  while (time < $end) {
+    return 1 if eval { $condition->() };
+    sleep 0.05;
+  }
+  return 0;
+}
+
+# Drops what was made on the server of test/run.
+sub _drop {
+  my ($self) = @_;
+  return if !@{$self->{databases}} && !@{$self->{roles}};
+  my $control = $self->connect('postgres');
+  $control->do(qq{DROP DATABASE IF EXISTS "$_" WITH (FORCE)}) for @{$self->{databases}};
+  $control->do(qq{DROP ROLE IF EXISTS "$_"}) for @{$self->{roles}};
+}
+
+my $owner = $$;
+
+# Leaves nothing behind.
+END {
+  if ($$ == $owner) {
+    my $status = $?;
+    for my $server (@servers) {
+      eval { $server->{own} ? $server->stop('immediate') : $server->_drop; 1 } or warn $@;
+    }
+    $? = $status;
+  }
+}
+
+$SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
+1;
