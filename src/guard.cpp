@@ -116,10 +116,7 @@ bool is_passed_over(Oid relid) {
   if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) return true;  // also: gone again
   if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP) return true;
   const Oid schema = get_rel_namespace(relid);
-  if (IsCatalogNamespace(schema) || IsToastNamespace(schema) || schema < FirstUnpinnedObjectId) {
-    if (schema != PG_PUBLIC_NAMESPACE) return true;
-  }
-  if (schema == get_namespace_oid("information_schema", true)) return true;
+  if (schema < FirstNormalObjectId && schema != PG_PUBLIC_NAMESPACE) return true;  // system schemas
   return in_trusted_extension(RelationRelationId, relid) || in_trusted_extension(NamespaceRelationId, schema);
 }
 
