@@ -21,11 +21,11 @@ WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
 	-fvisibility-inlines-hidden $(WARNINGS) -Werror -DRLS_TENANT_VERSION='"$(VERSION)"'
 
+# No bitcode for JIT to inline: inlined code could not reach what -fvisibility=hidden hides. So no clang is needed either.
+override with_llvm = no
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# PGXS leaves PG_CXXFLAGS out of the bitcode.
-COMPILE.cxx.bc += $(PG_CXXFLAGS)
-
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) rls_tenant.control Makefile
+$(OBJS): $(wildcard src/*.hpp) rls_tenant.control Makefile

@@ -92,9 +92,7 @@ build() {
   (cd "$top" && git ls-files -z --cached --others --exclude-standard |
     while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
     tar --null -T - -cf -) | tar -xf - -C "$work/src"
-  local options=()
-  [ -e "$("$PG_CONFIG" --pkglibdir)/llvmjit.so" ] && command -v clang-14 >/dev/null || options=(with_llvm=no)
-  if ! make -s -j2 -C "$work/src" PG_CONFIG="$PG_CONFIG" "${options[@]}" "$@" install >"$work/build.log" 2>&1; then
+  if ! make -s -j2 -C "$work/src" PG_CONFIG="$PG_CONFIG" "$@" install >"$work/build.log" 2>&1; then
     cat "$work/build.log" >&2
     die "the build failed"
   fi

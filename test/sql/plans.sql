@@ -154,6 +154,14 @@ RESET ROLE;
 RESET rls_tenant.one_tenant_per_transaction;
 SET ROLE regress_plans_app;
 
+-- Compiled just in time, where the server can.
+SET jit = on; SET jit_above_cost = 0; SET jit_inline_above_cost = 0; SET jit_optimize_above_cost = 0; SET enable_indexscan = off; SET enable_bitmapscan = off;
+PREPARE compiled AS SELECT count(*), min(note), max(note) FROM plans_item;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '1'; EXECUTE compiled; COMMIT;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '2'; EXECUTE compiled; COMMIT;
+EXECUTE compiled;
+SET jit = off;
+
 -- A parallel plan, cached, whose leader takes no part.
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0;
 SET parallel_leader_participation = off; SET max_parallel_workers_per_gather = 2; SET enable_indexscan = off; SET enable_bitmapscan = off;
