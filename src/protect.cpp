@@ -276,11 +276,9 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
 
 List *protect_statements(Oid relid, const char *column, const char *access) {
   check_relation(relid);
-  const Oid ancestor = tenant_ancestor(relid);
-  if (OidIsValid(ancestor) || get_rel_relispartition(relid)) {
-    refuse_relation(relid, "It is part of another table, whose policies hold for its rows.",
-                    OidIsValid(ancestor) ? psprintf("Protect %s; the guard does the rest.", relation_name(ancestor))
-                                         : "Protect the partitioned table that it belongs to.");
+  if (get_rel_relispartition(relid) && !OidIsValid(tenant_ancestor(relid))) {
+    refuse_relation(relid, "It is a partition of a table that is not protected.",
+                    "Protect the partitioned table: that protects its partitions, too.");
   }
   Plan plan = {};
   plan.relid = relid;

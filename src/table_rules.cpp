@@ -93,10 +93,11 @@ uint32 floor_of(List *policies, AttrNumber attribute, bool to_public) {
   return result;
 }
 
-void check_policies(Report *report, List *policies, AttrNumber attribute, bool enabled) {
+// is_part: rows are reached through a parent, so the table itself may show nothing.
+void check_policies(Report *report, List *policies, AttrNumber attribute, bool enabled, bool is_part) {
   const char *remedy = protect_call(report->relid, attribute);
   if (policies == NIL) {
-    if (enabled) add(report, "no_policy", "row-level security is enabled, but there is no policy", remedy);
+    if (enabled && !is_part) add(report, "no_policy", "row-level security is enabled, but there is no policy", remedy);
     return;
   }
   const uint32 floor = floor_of(policies, attribute, true);
@@ -126,7 +127,7 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
           remedy);
     }
   }
-  if (!any_permissive) {
+  if (!any_permissive && !is_part) {
     add(report, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible", remedy);
   }
 }
@@ -198,6 +199,11 @@ AttrNumber tenant_attribute(Oid relid, List *policies) {
   for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
     if (has_confining_policy(policies, attribute, true)) return attribute;
   }
+  const Oid ancestor = tenant_ancestor(relid);
+  if (OidIsValid(ancestor)) {
+    const AttrNumber attribute = tenant_attribute(ancestor, relation_policies(ancestor));
+    return get_attnum(relid, get_attname(ancestor, attribute, false));
+  }
   return named > 0 ? named : InvalidAttrNumber;
 }
 
@@ -229,19 +235,20 @@ List *table_faults(Oid relid) {
   Report report = {relid, NIL};
   const RowSecurity security = row_security_of(relid);
   if (!security.found) return NIL;
+  List *policies = relation_policies(relid);
+  const AttrNumber attribute = tenant_attribute(relid, policies);
   if (OidIsValid(tenant_ancestor(relid))) {
     if (!security.enabled || !security.forced) {
       add(&report, "child_unprotected", "it is part of a tenant table, but open to those who name it directly",
           alter(relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
     }
+    check_policies(&report, policies, attribute, security.enabled, true);
     return report.faults;
   }
   if (get_rel_relispartition(relid)) return NIL;  // its partitioned table answers for it
-  List *policies = relation_policies(relid);
-  const AttrNumber attribute = tenant_attribute(relid, policies);
   check_column(&report, attribute);
   check_row_security(&report, attribute, policies != NIL, security.enabled, security.forced);
-  if (attribute != InvalidAttrNumber) check_policies(&report, policies, attribute, security.enabled);
+  if (attribute != InvalidAttrNumber) check_policies(&report, policies, attribute, security.enabled, false);
   return report.faults;
 }
 

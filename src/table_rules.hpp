@@ -17,8 +17,8 @@ void table_rules_init();
 // rls_tenant.tenant_column.
 const char *default_tenant_column();
 
-// The attribute that says whose a row is: the one that a RESTRICTIVE policy confines, else the one of the setting's
-// name; InvalidAttrNumber if there is none.
+// The attribute that says whose a row is: the one that a RESTRICTIVE policy confines, else its tenant ancestor's, else
+// the one of the setting's name; InvalidAttrNumber if there is none.
 AttrNumber tenant_attribute(Oid relid, List *policies);
 
 // Whether the relation is under row-level security, with a policy that confines rows to the tenant.

@@ -162,6 +162,9 @@ ALTER TABLE guard_old_child INHERIT guard_mended;
 CREATE TABLE guard_legacy_1 PARTITION OF guard_legacy FOR VALUES IN (1);
 SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class
 WHERE relname ~ '^guard_(part|child|grandchild|old|legacy)' AND relkind IN ('r', 'p') ORDER BY relname;
+-- A part with policies of its own must confine as well.
+BEGIN; CREATE TABLE guard_open PARTITION OF guard_part FOR VALUES FROM ('2027-01-01') TO ('2027-02-01'); CREATE POLICY open ON guard_open USING (true); COMMIT;
+BEGIN; CREATE TABLE guard_open PARTITION OF guard_part FOR VALUES FROM ('2027-01-01') TO ('2027-02-01'); SELECT rls_tenant.protect('guard_open'); CREATE POLICY open ON guard_open USING (true); COMMIT;
 -- By whoever makes them: the table's owner does it.
 CREATE FUNCTION guard_partition_manager() RETURNS void LANGUAGE sql SECURITY DEFINER AS
   $$CREATE TABLE guard_part_5 PARTITION OF guard_part FOR VALUES FROM ('2026-05-01') TO ('2026-06-01')$$;
