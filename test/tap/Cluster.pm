@@ -32,7 +32,8 @@ sub start {
   my ($class, $name, @lines) = @_;
   my $directory = "$work/$name";
   my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => []}, $class;
-  $self->_shell('mkdir "$work"; [ "$(id -u)" != 0 ] || chown postgres "$work"; chmod 711 "$work"; start_cluster "$@"', @lines);
+  $self->_shell('mkdir "$work"; [ "$(id -u)" != 0 ] || chown postgres "$work"; chmod 711 "$work"; start_cluster "$@"',
+    q{statement_timeout = '2min'}, @lines);
   push @servers, $self;
   return $self;
 }

@@ -1,0 +1,69 @@
+-- 1. A transaction says which tenant it stands for, and sees one publisher, its packages, its dependencies.
+BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
+SELECT name, (SELECT count(*) FROM packages), (SELECT count(*) FROM dependencies) FROM publishers;
+COMMIT;
+-- The next one, perhaps on the same pooled connection, stands for another tenant. No query has a WHERE.
+BEGIN; SET LOCAL rls_tenant.tenant_id = '71cbc5f8-5dc9-2368-4e34-a5da27c49042';
+SELECT name, (SELECT count(*) FROM packages), (SELECT count(*) FROM dependencies) FROM publishers;
+COMMIT;
+--superuser: SELECT u.name, count(DISTINCT p.name), count(d) FROM publishers u JOIN packages p USING (tenant_id) LEFT JOIN dependencies d USING (tenant_id, package_id) WHERE u.name IN ('postgresql-15', 'gcc-12') GROUP BY 1 ORDER BY 1 DESC
+
+-- 2. Another tenant's rows are not there: nothing to see, nothing to change, nothing to delete.
+BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
+SELECT count(*) FROM packages WHERE name = 'gcc-12';
+UPDATE packages SET size = 0 WHERE name = 'gcc-12';
+DELETE FROM packages WHERE tenant_id = '71cbc5f8-5dc9-2368-4e34-a5da27c49042';
+-- And a forgotten WHERE touches the tenant's own rows only.
+UPDATE packages SET size = 0;
+ROLLBACK;
+--= 0
+--= UPDATE 0
+--= DELETE 0
+--superuser: SELECT 'UPDATE', count(*) FROM packages WHERE tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983'
+
+-- 3. A new row belongs to the tenant without saying so. A row for another tenant is refused.
+BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
+INSERT INTO packages (name, version, section, size) VALUES ('ours', '1.0', 'database', 1) RETURNING tenant_id;
+INSERT INTO packages (tenant_id, name, version, section, size)
+VALUES ('71cbc5f8-5dc9-2368-4e34-a5da27c49042', 'trojan', '1.0', 'devel', 1);
+ROLLBACK;
+--= 8d2640f3-97a5-5b74-668a-5aa380f9a983
+--= ERROR: new row violates row-level security policy * "packages"
+
+-- 4. Without a tenant a query is an error with a remedy, not an empty result that nobody can explain.
+SELECT count(*) FROM packages;
+--= ERROR: no tenant is set for this transaction
+--= HINT: * SET LOCAL rls_tenant.tenant_id = *
+
+-- 5. A transaction that has read one tenant cannot turn to another.
+BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
+SELECT count(*) FROM packages;
+SET LOCAL rls_tenant.tenant_id = '71cbc5f8-5dc9-2368-4e34-a5da27c49042';
+ROLLBACK;
+--superuser: SELECT count(*) FROM packages WHERE tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983'
+--= ERROR: rls_tenant.tenant_id cannot change after it has been read
+--= DETAIL: This transaction has read tenant "8d2640f3-97a5-5b74-668a-5aa380f9a983".
+--= HINT: *
+
+-- 6. A table that nobody protected does not come to be, not even for the owner of the database.
+\connect - registry
+CREATE TABLE bugs (tenant_id uuid NOT NULL, title text);
+-- With protect() in the same transaction it does.
+BEGIN; CREATE TABLE bugs (tenant_id uuid NOT NULL, title text);
+SELECT rls_tenant.protect('bugs');
+COMMIT;
+--= ERROR: table public.bugs does not keep tenants apart
+--= SELECT rls_tenant.protect('public.bugs');
+--= HINT: *
+--= COMMIT
+
+-- 7. The tenant is a key of each index scan, and one of the 16 partitions is read.
+BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
+EXPLAIN (COSTS OFF) SELECT d.depends_on FROM packages p
+  JOIN dependencies d USING (tenant_id, package_id) WHERE p.name = 'libpq5';
+COMMIT;
+--= -> Index Scan using packages_tenant_id_name_key on packages p
+--= Index Cond: ((tenant_id = rls_tenant.fast_tenant_uuid()) AND (name = 'libpq5'::text))
+--= Subplans Removed: 15
+--= -> Index Scan using dependencies_*
+--= Index Cond: ((tenant_id = rls_tenant.fast_tenant_uuid()) AND (package_id = p.package_id))

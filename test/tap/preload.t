@@ -1,0 +1,224 @@
+# Lazy loading, session_preload_libraries and shared_preload_libraries: what was set before the library was there never
+# becomes a context, nor switches anything off.
+
+use strict;
+use warnings;
+use Cluster;
+use Test::More;
+
+my $server = Cluster->start('preload');
+$server->role('app');
+$server->database('plain');
+$server->database('tenants', 1);
+my $admin = $server->connect('tenants');
+$admin->do($_) for
+  'BEGIN',
+  'CREATE TABLE docs (id int, tenant_id text)',
+  "SELECT rls_tenant.protect('docs')",
+  'GRANT ALL ON docs TO app',
+  "INSERT INTO docs VALUES (1, 'A'), (2, 'B'), (3, 'C')",
+  'COMMIT',
+  'GRANT CREATE ON SCHEMA public TO app';
+
+# The tenants whose rows a session sees: a letter, or the SQLSTATE if it is refused.
+sub seen {
+  my ($session) = @_;
+  my $rows = eval { $session->selectall_arrayref('SELECT tenant_id FROM docs ORDER BY 1') };
+  return $rows ? join('', map { $_->[0] } @$rows) : $session->state;
+}
+
+# A session whose library is not loaded; %options as for connect.
+sub fresh { return $server->connect('tenants', user => 'app', @_); }
+
+# 1. Every order of setting, loading and ending. The library loads with the first use of a function of its own.
+
+my %set = (
+  'SET' => sub { "SET rls_tenant.tenant_id = '$_[0]'" },
+  'SET LOCAL' => sub { "SET LOCAL rls_tenant.tenant_id = '$_[0]'" },
+  'set_config(false)' => sub { "SELECT set_config('rls_tenant.tenant_id', '$_[0]', false)" },
+  'set_config(true)' => sub { "SELECT set_config('rls_tenant.tenant_id', '$_[0]', true)" },
+);
+
+# What happens before the transaction: a value A that must never be seen.
+my %before = (
+  'nothing' => sub { fresh() },
+  'SET' => sub { my $session = fresh(); $session->do($set{'SET'}->('A')); $session },
+  'set_config(false)' => sub { my $session = fresh(); $session->do($set{'set_config(false)'}->('A')); $session },
+  'PGOPTIONS' => sub { fresh(options => '-c rls_tenant.tenant_id=A') },
+  'PGOPTIONS, then SET' => sub { my $session = fresh(options => '-c rls_tenant.tenant_id=A'); $session->do($set{'SET'}->('A')); $session },
+);
+
+# What happens in the transaction before the library loads, and what its first read then sees.
+my @inside = (['nothing', '55000']);
+for my $how (sort keys %set) {
+  my $b = $set{$how}->('B');
+  push @inside,
+    [$how, 'B', $b],
+    ["SAVEPOINT, $how", 'B', 'SAVEPOINT s', $b],
+    ["SAVEPOINT, $how, RELEASE", 'B', 'SAVEPOINT s', $b, 'RELEASE s'],
+    ["SAVEPOINT, $how, ROLLBACK TO", '55000', 'SAVEPOINT s', $b, 'ROLLBACK TO s'],
+    ["$how, SAVEPOINT, SET LOCAL another", 'C', $b, 'SAVEPOINT s', $set{'SET LOCAL'}->('C')],
+    ["$how, SAVEPOINT, SET another, ROLLBACK TO", 'B', $b, 'SAVEPOINT s', $set{'SET'}->('C'), 'ROLLBACK TO s'],
+    ["$how, RESET", '55000', $b, 'RESET rls_tenant.tenant_id'];
+}
+
+# What happens after the read, with what a second read then sees, if it is not the same.
+my @after = (
+  ['COMMIT'],
+  ['ROLLBACK'],
+  ['PREPARE TRANSACTION', q{PREPARE TRANSACTION 'preload'}],
+);
+
+for my $before (sort keys %before) {
+  my @wrong;
+  for my $inside (@inside) {
+    my ($name, $expected, @statements) = @$inside;
+    for my $after (@after) {
+      my $session = $before{$before}->();
+      my $case = "$name, read, $after->[0]";
+      $session->do('BEGIN');
+      $session->do($_) for @statements;
+      $session->do('SAVEPOINT read');
+      my $seen = seen($session);
+      push @wrong, "$case: saw $seen, not $expected" if $seen ne $expected;
+      $session->do('ROLLBACK TO read') if length($seen) > 1;
+      $seen = seen($session);
+      push @wrong, "$case: at the second read saw $seen, not $expected" if $seen ne $expected;
+      $session->do('ROLLBACK TO read') if length($seen) > 1;
+      $session->do($after->[1] // $after->[0]);
+      $seen = seen($session);
+      push @wrong, "$case: the next transaction saw $seen" if $seen ne '55000';
+      my $left = rows($session, 'SELECT * FROM rls_tenant.current_context()');
+      push @wrong, "$case: left $left" if $left ne '|||||';
+      my $setting = value($session, q{SELECT current_setting('rls_tenant.tenant_id')});
+      push @wrong, "$case: left the setting $setting" if $setting ne '';
+      $session->do('RESET rls_tenant.tenant_id');
+      $seen = seen($session);
+      push @wrong, "$case: after RESET saw $seen" if $seen ne '55000';
+      $session->do(q{ROLLBACK PREPARED 'preload'}) if $after->[0] eq 'PREPARE TRANSACTION';
+    }
+  }
+  is(join("\n", @wrong), '', "set before by $before: never seen, in " . @inside * @after . ' orders of setting, loading and ending');
+}
+
+# 2. The savepoint in which the library loads is rolled back
+
+for my $how (sort keys %set) {
+  my $session = fresh();
+  $session->do($set{'SET'}->('A'));
+  $session->do('BEGIN');
+  $session->do('SAVEPOINT s');
+  $session->do($set{$how}->('B'));
+  $session->do('SELECT * FROM rls_tenant.current_context()');
+  $session->do('ROLLBACK TO s');
+  is(seen($session), '55000', "a value of before does not come back when the savepoint of the load is rolled back ($how)");
+  $session->do('ROLLBACK');
+  is(seen($session), '55000', 'nor after the transaction');
+}
+
+# 3. Connection options and placeholders for what only a superuser may set
+
+my @locked = (
+  ['guard', 'off', 'refuse'], ['one_tenant_per_transaction', 'off', 'on'], ['missing_context', 'null', 'error'],
+  ['tenant_type', 'uuid', 'any'], ['account_type', 'uuid', 'any'], ['user_type', 'uuid', 'any'], ['tenant_column', 'id', 'tenant_id'],
+);
+for my $locked (@locked) {
+  my ($name, $value, $default) = @$locked;
+  for my $how ('SET', 'set_config', 'SET in the transaction', 'PGOPTIONS') {
+    my $session = $how eq 'PGOPTIONS' ? fresh(options => "-c rls_tenant.$name=$value") : fresh();
+    $session->do('BEGIN') if $how eq 'SET in the transaction';
+    $session->do($how eq 'set_config' ? "SELECT set_config('rls_tenant.$name', '$value', false)" : "SET rls_tenant.$name = '$value'")
+      if $how ne 'PGOPTIONS';
+    $session->do('SELECT * FROM rls_tenant.current_context()');
+    is(value($session, "SHOW rls_tenant.$name"), $default, "$name: $how before loading by an ordinary role has no effect");
+    $session->do('COMMIT') if $how eq 'SET in the transaction';
+    is(value($session, "SHOW rls_tenant.$name"), $default, "$name: nor later") if $how eq 'SET in the transaction';
+  }
+  refused(fresh(), "ALTER ROLE app SET rls_tenant.$name = '$value'", '42501', qr/permission denied/, "$name: an ordinary role cannot pin it either");
+}
+{
+  my $session = fresh();
+  $session->do("SET rls_tenant.guard = 'off'");
+  refused($session, 'CREATE TABLE loose (a int)', '42P16', qr/does not keep tenants apart/, 'the guard loads the library and stands');
+}
+
+# 4. A role that a DBA pinned to a tenant
+
+$server->role('pinned');
+$admin->do($_) for 'GRANT SELECT ON docs TO pinned', "ALTER ROLE pinned SET rls_tenant.tenant_id = 'B'";
+
+# The context of a pinned role, and its return after whatever a transaction did.
+sub test_pin {
+  my ($how) = @_;
+  my $session = $server->connect('tenants', user => 'pinned');
+  is(seen($session), 'B', "$how: a pinned role sees its tenant");
+  is(rows($session, 'SELECT tenant_id, tenant_source FROM rls_tenant.current_context()'), 'B|role', "$how: and where it comes from");
+  for my $set (sort keys %set) {
+    next if $set eq 'SET';
+    for my $end ('COMMIT', 'ROLLBACK') {
+      $session->do('BEGIN');
+      $session->do($set{$set}->('C'));
+      is(seen($session), 'C', "$how: it stands for another by $set");
+      $session->do($end);
+      is(seen($session), 'B', "$how: its own comes back after $end");
+    }
+  }
+  $session->do('DISCARD ALL');
+  is(seen($session), 'B', "$how: and after DISCARD ALL");
+  $session = $server->connect('tenants', user => 'pinned');
+  my $set_early = eval { $session->do($set{'SET'}->('A')); 1 };
+  is(seen($session), 'B', "$how: a session-level SET " . ($set_early ? 'before loading' : 'is refused and') . ' does not unseat it');
+}
+test_pin('lazy');
+
+# 5. The same with the library loaded by the session, and by the server
+
+# What holds whenever the library is there from the beginning.
+sub test_preloaded {
+  my ($how) = @_;
+  my $session = fresh();
+  refused($session, $set{'SET'}->('A'), '0A000', qr/cannot be set for a session/, "$how: a session-level SET is refused");
+  is(seen($session), '55000', "$how: and nothing is set");
+  $session->do($set{'set_config(false)'}->('A'));
+  is(seen($session), '55000', "$how: set_config(false) ends with its transaction");
+  $session->do('BEGIN');
+  $session->do($set{'SET LOCAL'}->('A'));
+  is(seen($session), 'A', "$how: SET LOCAL sets the context");
+  $session->do('COMMIT');
+  is(seen($session), '55000', "$how: to the end of the transaction");
+  refused($session, "SET rls_tenant.guard = 'off'", '42501', qr/permission denied/, "$how: an ordinary role cannot switch the guard off");
+  refused($session, 'SET rls_tenant.tenant_di = 1', '42602', qr/invalid configuration parameter name/, "$how: a misspelt setting is refused");
+  test_pin($how);
+}
+
+$server->restart('fast', q{session_preload_libraries = 'rls_tenant'});
+$admin = $server->connect('tenants');
+test_preloaded('session_preload_libraries');
+is(seen(fresh(options => '-c rls_tenant.tenant_id=A')), '55000', 'session_preload_libraries: a connection option sets no context');
+
+$server->restart('fast', q{session_preload_libraries = ''}, q{shared_preload_libraries = 'rls_tenant'});
+$admin = $server->connect('tenants');
+test_preloaded('shared_preload_libraries');
+my $session = eval { fresh(options => '-c rls_tenant.tenant_id=A') };
+ok(!$session, 'shared_preload_libraries: a connection option is refused') &&
+  like(DBI->errstr, qr/rls_tenant\.tenant_id cannot be set by a connection option/, 'with its reason');
+
+# 6. A database of that server without the extension
+
+my $plain = $server->connect('plain');
+$plain->do($_) for 'CREATE TABLE free (a int)', 'INSERT INTO free VALUES (1)', 'CREATE TABLE other AS SELECT * FROM free';
+is(value($plain, 'SELECT count(*) FROM other'), 1, 'a database without the extension: tables are made freely');
+$plain->do('BEGIN');
+$plain->do($set{'SET LOCAL'}->('A'));
+is(value($plain, q{SELECT current_setting('rls_tenant.tenant_id')}), 'A', 'a database without the extension: the setting is there');
+$plain->do('COMMIT');
+is(value($plain, q{SELECT current_setting('rls_tenant.tenant_id')}), '', 'and ends with the transaction');
+$plain->do('DISCARD ALL');
+$plain->do('CREATE EXTENSION rls_tenant');
+refused($plain, 'CREATE TABLE loose (a int)', '42P16', qr/does not keep tenants apart/, 'CREATE EXTENSION arms it in the same session');
+$plain->do('DROP EXTENSION rls_tenant');
+$plain->do('CREATE TABLE loose (a int)');
+pass('and DROP EXTENSION disarms it');
+
+unlike($server->log, qr/was terminated by signal|PANIC/, 'no crash');
+done_testing();
