@@ -2,7 +2,7 @@
 BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
 SELECT name, (SELECT count(*) FROM packages), (SELECT count(*) FROM dependencies) FROM publishers;
 COMMIT;
--- The next one, perhaps on the same pooled connection, stands for another tenant. No query has a WHERE.
+-- The next one, perhaps on the same pooled connection, stands for another tenant. Neither query has a WHERE.
 BEGIN; SET LOCAL rls_tenant.tenant_id = '71cbc5f8-5dc9-2368-4e34-a5da27c49042';
 SELECT name, (SELECT count(*) FROM packages), (SELECT count(*) FROM dependencies) FROM publishers;
 COMMIT;

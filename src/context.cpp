@@ -158,11 +158,18 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
   return check_change(setting, length > 0 ? &parsed : nullptr, source);
 }
 
+// From here on a read must look again.
+void make_unready(ContextSlot *slot) {
+  slot->ready = nullptr;
+  slot->ready_uuid = nullptr;
+  slot->ready_bigint = nullptr;
+}
+
 // The assign hook: takes over what the check hook read.
 void assign_setting(Setting setting, void *extra) {
   ContextSlot &slot = slot_of(setting);
   slot.extra = static_cast<const ContextValue *>(extra);
-  slot.generation++;
+  make_unready(&slot);
 }
 
 template <Setting setting>
@@ -186,8 +193,6 @@ GucSource source_before_transaction(const config_generic *placeholder) {
 template <Setting setting>
 void define_setting() {
   constexpr int index = static_cast<int>(setting);
-  ContextSlot &slot = context_slots[index];
-  slot.generation = 1;
   const config_generic *placeholder = compat::find_setting(words[index].name);
   drop_next_session_value = placeholder != nullptr && (placeholder->flags & GUC_CUSTOM_PLACEHOLDER) != 0 &&
                             set_by_session(source_before_transaction(placeholder));
@@ -196,7 +201,7 @@ void define_setting() {
                              &setting_texts[index], "", PGC_USERSET, 0, check_hook<setting>, assign_hook<setting>,
                              nullptr);
   drop_next_session_value = false;
-  slot.record = compat::find_setting(words[index].name);
+  context_slots[index].record = compat::find_setting(words[index].name);
 }
 
 template <Setting setting>
@@ -221,7 +226,7 @@ void end_context() {
 // Forgets what was read: the copies are gone with the transaction's memory.
 void forget_readings() {
   for (ContextSlot &slot : context_slots) {
-    slot.generation++;
+    make_unready(&slot);
     slot.reading = nullptr;
     slot.latched = false;
     slot.running = 0;
@@ -318,7 +323,9 @@ const ContextValue *read_context_slow(Setting setting) {
     slot.reading = copy;
     slot.latched = true;
   }
-  slot.answered = slot.generation;
+  slot.ready = slot.reading;
+  if (slot.reading != nullptr && slot.reading->is_uuid) slot.ready_uuid = &slot.reading->uuid;
+  if (slot.reading != nullptr && slot.reading->is_bigint) slot.ready_bigint = &slot.reading->bigint;
   return slot.reading;
 }
 

@@ -33,11 +33,15 @@ bool one_tenant_per_transaction();
 // Whether reading an unset context raises (else it gives NULL).
 bool missing_context_raises();
 
-// The state of one setting. Public for the inline read alone.
+// The state of one setting. Public for the inline reads alone.
 struct ContextSlot {
+  // What a read gives at once: parts of `reading`, each nullptr where there is nothing to give or no read has
+  // looked since the last assignment.
+  const ContextValue *ready;
+  const pg_uuid_t *ready_uuid;
+  const int64 *ready_bigint;
+
   const ContextValue *extra;    // the setting's own: freed by the next assignment, so never handed out
-  uint64 generation;            // counts assignments and transaction ends
-  uint64 answered;              // the generation that `reading` answers for
   const ContextValue *reading;  // a copy in TopTransactionContext, or nullptr: read as unset
   bool latched;                 // `reading` is what this transaction has read
   int running;                  // statements that read it and are running now
@@ -49,9 +53,8 @@ const ContextValue *read_context_slow(Setting setting);
 
 // The value for this transaction; latches it. nullptr if it is unset and that does not raise.
 inline const ContextValue *read_context(Setting setting) {
-  const ContextSlot &slot = context_slots[static_cast<int>(setting)];
-  if (likely(slot.answered == slot.generation)) return slot.reading;
-  return read_context_slow(setting);
+  const ContextValue *ready = context_slots[static_cast<int>(setting)].ready;
+  return likely(ready != nullptr) ? ready : read_context_slow(setting);
 }
 
 // While a statement that reads these settings runs, they cannot change, whatever one_tenant_per_transaction says.

@@ -26,20 +26,18 @@ need_packages() {
   fi
   say "installing ${missing[*]}"
   # A first PostgreSQL would come with a cluster "main" that nobody asked for.
-  local no_cluster=/etc/postgresql-common/createcluster.d/rls_tenant.conf
+  local no_cluster=/etc/postgresql-common/createcluster.d/rls_tenant.conf log status=0
   if [ ! -e /usr/bin/pg_createcluster ]; then
     "${sudo[@]}" mkdir -p "${no_cluster%/*}"
     echo 'create_main_cluster = false' | "${sudo[@]}" tee "$no_cluster" >/dev/null
   fi
-  local log; log=$(mktemp)
-  if ! { "${sudo[@]}" apt-get update -qq &&
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
-    >"$log" 2>&1 </dev/null; then
-    tail -20 "$log" >&2
+  log=$("${sudo[@]}" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends "$@"' sh "${missing[@]}" 2>&1 </dev/null) || status=$?
+  "${sudo[@]}" rm -f "$no_cluster"
+  if [ "$status" != 0 ]; then
+    tail -20 <<<"$log" >&2
     die "apt-get could not install ${missing[*]}"
   fi
-  rm -f "$log"
-  "${sudo[@]}" rm -f "$no_cluster"
 }
 
 # The packages that building and running on Debian's own PostgreSQL takes.
@@ -47,14 +45,16 @@ need_postgresql() {
   need_packages make g++ "postgresql-$DEFAULT_MAJOR" "postgresql-server-dev-$DEFAULT_MAJOR"
 }
 
-# Run a command as the user who owns the cluster: PostgreSQL refuses to run as root.
-as_server() {
+# Run a command as the user who owns the cluster: PostgreSQL refuses to run as root, and to look at a directory that
+# this user may not read.
+as_server() (
+  cd /
   if [ "$(id -u)" = 0 ]; then
-    runuser -u postgres -- "$@"
+    exec runuser -u postgres -- "$@"
   else
-    "$@"
+    exec "$@"
   fi
-}
+)
 
 # make_workdir: a private directory in $work that the server's user may enter; removed by leave().
 make_workdir() {
