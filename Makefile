@@ -1,7 +1,8 @@
 # rls_tenant: built with PGXS. make; make install; make installcheck [PG_CONFIG=/path/to/pg_config]
 
 EXTENSION = rls_tenant
-VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_tenant.control)
+# (VERSION is PGXS's own: that of PostgreSQL.)
+EXTENSION_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_tenant.control)
 MODULE_big = rls_tenant
 OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp)))
 DATA = $(wildcard sql/rls_tenant--*.sql)
@@ -19,7 +20,7 @@ EXTRA_CLEAN = results output_iso regression.diffs regression.out
 WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-register \
 	-Wno-unknown-warning-option -Wno-unused-command-line-argument -Wno-ignored-attributes
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
-	-fvisibility-inlines-hidden $(WARNINGS) -Werror -DRLS_TENANT_VERSION='"$(VERSION)"'
+	-fvisibility-inlines-hidden $(WARNINGS) -Werror -DRLS_TENANT_VERSION='"$(EXTENSION_VERSION)"'
 
 # No bitcode for JIT to inline: inlined code could not reach what -fvisibility=hidden hides. So no clang is needed either.
 override with_llvm = no

@@ -25,15 +25,24 @@ need_packages() {
     sudo=(sudo)
   fi
   say "installing ${missing[*]}"
-  # A first PostgreSQL would come with a cluster "main" that nobody asked for.
-  local no_cluster=/etc/postgresql-common/createcluster.d/rls_tenant.conf log status=0
-  if [ ! -e /usr/bin/pg_createcluster ]; then
-    "${sudo[@]}" mkdir -p "${no_cluster%/*}"
-    echo 'create_main_cluster = false' | "${sudo[@]}" tee "$no_cluster" >/dev/null
-  fi
-  log=$("${sudo[@]}" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends "$@"' sh "${missing[@]}" 2>&1 </dev/null) || status=$?
-  "${sudo[@]}" rm -f "$no_cluster"
+  # Nobody asked for the cluster "main" that a first PostgreSQL makes, nor for services that start by themselves.
+  local log status=0
+  log=$("${sudo[@]}" sh -c '
+    cluster=/etc/postgresql-common/createcluster.d/rls_tenant.conf policy=/usr/sbin/policy-rc.d own=
+    [ -e "$policy" ] || own=$policy
+    [ -e /usr/bin/pg_createcluster ] || own="$own $cluster"
+    trap "rm -f $own" EXIT
+    trap "exit 1" HUP INT TERM
+    for file in $own; do
+      mkdir -p "${file%/*}"
+      case $file in
+        "$policy") printf "#!/bin/sh\nexit 101\n" >"$file"; chmod 755 "$file" ;;
+        *) echo "create_main_cluster = false" >"$file" ;;
+      esac
+    done
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"
+    ' sh "${missing[@]}" 2>&1 </dev/null) || status=$?
   if [ "$status" != 0 ]; then
     tail -20 <<<"$log" >&2
     die "apt-get could not install ${missing[*]}"

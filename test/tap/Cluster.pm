@@ -60,7 +60,8 @@ sub _shell {
   system('bash', '-c', $setup . $text, $top, $self->{host}, @arguments) == 0 or die "this failed: $text\n";
 }
 
-# A connection. %options: user, options (as in PGOPTIONS), host and port (of a pooler), and attributes of DBI.
+# A connection, as postgres if not told otherwise. %options: user, options (as in PGOPTIONS), host and port (of a
+# pooler), and attributes of DBI.
 sub connect {
   my ($self, $database, %options) = @_;
   my $source = 'dbi:Pg:dbname=' . $database;
@@ -68,8 +69,8 @@ sub connect {
   my $settings = delete $options{options};
   $source .= ";options='$settings'" if defined $settings;
   my $user = delete $options{user} // 'postgres';
-  return DBI->connect($source, $user, '',
-    {AutoCommit => 1, RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoInactiveDestroy => 1, pg_expand_array => 0, %options});
+  my %usual = (AutoCommit => 1, RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoInactiveDestroy => 1, pg_expand_array => 0);
+  return DBI->connect($source, $user, '', {%usual, %options});
 }
 
 # Makes a database that is dropped at the end of the test; with the extension, if asked.
@@ -82,7 +83,7 @@ sub database {
   return $name;
 }
 
-# Runs a role's creation; the role is dropped at the end of the test, after the databases.
+# Makes a role that is dropped at the end of the test, after the databases.
 sub role {
   my ($self, $name, $attributes) = @_;
   $self->connect('postgres')->do(qq{CREATE ROLE "$name" } . ($attributes // 'LOGIN'));
@@ -147,7 +148,8 @@ sub same_lines {
   $expected{$_}++ for split /\n/, $expected;
   my @differences = ((map { "+ $_" } grep { $got{$_} > ($expected{$_} // 0) } sort keys %got),
                      (map { "- $_" } grep { $expected{$_} > ($got{$_} // 0) } sort keys %expected));
-  return ok($got eq $expected, $name) || diag(join("\n", @differences ? @differences[0 .. min(29, $#differences)] : 'another order'));
+  @differences = ('the order of lines') if !@differences;
+  return ok($got eq $expected, $name) || diag(join("\n", @differences[0 .. min(29, $#differences)]));
 }
 
 # Waits until something holds; false if it does not within so many seconds.

@@ -26,7 +26,7 @@ sub tree_files {
 my @compilations;
 for my $compiler ('g++', 'clang++') {
   my $copy = "$work/build_$compiler";
-  output("mkdir '$copy' && cd '$tree' && cp -r Makefile rls_tenant.control '$copy/' && mkdir '$copy/src' && cp src/*.cpp src/*.hpp '$copy/src/'") eq '' or die;
+  output("mkdir -p '$copy/src' && cd '$tree' && cp Makefile *.control '$copy/' && cp src/*.cpp src/*.hpp '$copy/src/'") eq '' or die;
   my $log = output("make -j2 -C '$copy' PG_CONFIG='$ENV{PG_CONFIG}' CXX=$compiler with_llvm=no all");
   is($?, 0, "$compiler builds it") or diag($log);
   @compilations = grep { /^\Q$compiler\E .* -c / } split /\n/, $log;
@@ -48,7 +48,8 @@ for my $library ("$work/build_g++/rls_tenant.so", "$work/build_clang++/rls_tenan
   my %exported = map { (split)[-1] => 1 } split /\n/, output("nm -D --defined-only '$library'");
   delete $exported{$_} for '_init', '_fini';  # some linkers'
   my %expected = map { $_ => 1 } 'Pg_magic_func', '_PG_init', map { ($_, "pg_finfo_$_") } keys %named;
-  is(join(' ', grep { !$expected{$_} } sort keys %exported), '', "$label: nothing is exported that PostgreSQL does not call");
+  is(join(' ', grep { !$expected{$_} } sort keys %exported), '',
+    "$label: nothing is exported that PostgreSQL does not call");
   is(join(' ', grep { !$exported{$_} } sort keys %expected), '', "$label: and all that it calls");
 }
 
@@ -58,20 +59,26 @@ my $server = Cluster->running;
 my $db = $server->connect($server->database('build', 1));
 my $meta = decode_json(slurp("$tree/META.json"));
 my %provided = %{$meta->{provides}{rls_tenant}};
-is(join(' ', $meta->{version}, $provided{version}), "$version $version", 'META.json has the version of rls_tenant.control');
+is(join(' ', $meta->{version}, $provided{version}), "$version $version",
+  'META.json has the version of rls_tenant.control');
 is($provided{file}, "sql/rls_tenant--$version.sql", 'and names its install script');
-is(join(' ', grep { !defined $meta->{$_} } qw(name abstract maintainer license meta-spec)), '', 'and has what PGXN asks for');
+is(join(' ', grep { !defined $meta->{$_} } qw(name abstract maintainer license meta-spec)), '',
+  'and has what PGXN asks for');
 is(scalar(grep { !/-DRLS_TENANT_VERSION='"\Q$version\E"'/ } @compilations), 0, 'the compiler is told the same version');
 my ($newest) = slurp("$tree/CHANGELOG.md") =~ /^## \[?(\d\S*?)\]?( |$)/m;
 is($newest, $version, 'the newest part of CHANGELOG.md is about it');
-is(value($db, q{SELECT extversion FROM pg_extension WHERE extname = 'rls_tenant'}), $version, 'the extension that was created is of it');
+is(value($db, q{SELECT extversion FROM pg_extension WHERE extname = 'rls_tenant'}), $version,
+  'the extension that was created is of it');
 if ($ENV{PG_MAJOR} >= 18) {
   $db->do('SELECT rls_tenant.current_context()');
-  is(value($db, q{SELECT version FROM pg_get_loaded_modules() WHERE module_name = 'rls_tenant'}), $version, 'so is the loaded module');
+  is(value($db, q{SELECT version FROM pg_get_loaded_modules() WHERE module_name = 'rls_tenant'}), $version,
+    'so is the loaded module');
 }
 my $readme = -e "$tree/README.md" ? slurp("$tree/README.md") : '';
-is(join(' ', grep { $_ ne $version } $readme =~ /\brls_tenant(?:--|[ -]v?)(\d+\.\d+\.\d+)/g), '', 'README.md names no other');
-is(join(' ', grep { slurp("$tree/$_") =~ /\b\Q$version\E\b/ } 'Makefile', tree_files(qr{/src/.*\.[ch]pp$})), '', 'the sources do not repeat it');
+is(join(' ', grep { $_ ne $version } $readme =~ /\brls_tenant(?:--|[ -]v?)(\d+\.\d+\.\d+)/g), '',
+  'README.md names no other');
+is(join(' ', grep { slurp("$tree/$_") =~ /\b\Q$version\E\b/ } 'Makefile', tree_files(qr{/src/.*\.[ch]pp$})), '',
+  'the sources do not repeat it');
 
 # 4. Comments
 
@@ -80,7 +87,8 @@ is(rows($db, q{
   SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d
   WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
     AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'rls_tenant')
-    AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND (t.typrelid <> 0 OR t.typcategory = 'A'))
+    AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid
+                      AND (t.typrelid <> 0 OR t.typcategory = 'A'))
     AND coalesce(obj_description(d.objid, d.classid::regclass::name), '') !~ '\S'
   UNION ALL
   SELECT pg_describe_object(d.classid, d.objid, a.attnum) FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.objid
@@ -91,13 +99,16 @@ is(rows($db, q{
 
 # 5. Files
 
-my @scripts = grep { /\.sh$/ || slurp("$tree/$_") =~ /\A#!.*\b(ba)?sh\b/ } grep { -T "$tree/$_" } tree_files(qr{^(?!.*\.(o|so|bc|gz|out)$)});
+my @texts = grep { -T "$tree/$_" } tree_files(qr{^(?!.*\.(o|so|bc|gz|out)$)});
+my @scripts = grep { /\.sh$/ || slurp("$tree/$_") =~ /\A#!.*\b(ba)?sh\b/ } @texts;
 cmp_ok(scalar @scripts, '>=', 4, 'there are shell scripts: ' . join(' ', @scripts));
 for my $name (@scripts) {
   my $complaints = output("cd '$tree' && shellcheck -x '$name'");
   is($complaints, '', "shellcheck has nothing to say about $name");
 }
-is(join(' ', grep { (() = slurp("$tree/$_") =~ /\n/g) > 600 } tree_files(qr{/src/[^/]*\.[ch]pp$})), '', 'no source file has more than 600 lines');
-is(join(' ', grep { slurp("$tree/$_") =~ /PG_VERSION_NUM/ } tree_files(qr{/src/[^/]*\.[ch]pp$})), 'src/compat.hpp', 'only compat.hpp asks for the version of PostgreSQL');
+is(join(' ', grep { (() = slurp("$tree/$_") =~ /\n/g) > 600 } tree_files(qr{/src/[^/]*\.[ch]pp$})), '',
+  'no source file has more than 600 lines');
+is(join(' ', grep { slurp("$tree/$_") =~ /PG_VERSION_NUM/ } tree_files(qr{/src/[^/]*\.[ch]pp$})), 'src/compat.hpp',
+  'only compat.hpp asks for the version of PostgreSQL');
 
 done_testing();

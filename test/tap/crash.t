@@ -24,7 +24,8 @@ sub crash {
   my $pid = $session->{pg_pid};
   kill('KILL', $pid) or die "kill $pid: $!";
   wait_until(sub { !kill(0, $pid) }) or die "process $pid does not die";
-  ok(wait_until(sub { $db = $server->connect('crash'); value($db, 'SELECT NOT pg_is_in_recovery()') }, 60), 'the server comes back');
+  ok(wait_until(sub { $db = $server->connect('crash'); value($db, 'SELECT NOT pg_is_in_recovery()') }, 60),
+    'the server comes back');
 }
 
 # 1. Two-phase commit
@@ -48,12 +49,14 @@ $db->do(q{PREPARE TRANSACTION 'dropped'});
 
 $db->do('BEGIN');
 $db->do('CREATE TABLE loose (a int)');
-refused($db, q{PREPARE TRANSACTION 'loose'}, '42P16', qr/does not keep tenants apart/, 'a table without protection cannot be prepared');
+refused($db, q{PREPARE TRANSACTION 'loose'}, '42P16', qr/does not keep tenants apart/,
+  'a table without protection cannot be prepared');
 $db->do('ROLLBACK');
 
 $server->restart('immediate');
 $db = $server->connect('crash');
-is(value($db, q{SELECT string_agg(gid, ' ' ORDER BY gid) FROM pg_prepared_xacts}), 'dropped kept', 'after a crash the prepared transactions are there');
+is(value($db, q{SELECT string_agg(gid, ' ' ORDER BY gid) FROM pg_prepared_xacts}), 'dropped kept',
+  'after a crash the prepared transactions are there');
 is(value($db, q{SELECT to_regclass('kept')}), undef, 'and the table not yet');
 $db->do(q{COMMIT PREPARED 'kept'});
 $db->do(q{ROLLBACK PREPARED 'dropped'});
@@ -78,7 +81,8 @@ $victim->do('CREATE TABLE half (id int, tenant_id bigint)');
 $victim->do('CREATE TABLE whole (id int, tenant_id bigint)');
 $victim->do(q{SELECT rls_tenant.protect('whole')});
 crash($victim);
-is(value($db, q{SELECT count(*) FROM pg_class WHERE relname IN ('half', 'whole')}), 0, 'of a transaction that crashed no table is left');
+is(value($db, q{SELECT count(*) FROM pg_class WHERE relname IN ('half', 'whole')}), 0,
+  'of a transaction that crashed no table is left');
 
 $victim = $server->connect('crash', user => 'app');
 $victim->do('BEGIN');
@@ -108,8 +112,10 @@ sub thousand {
 # How many of them are there, and how many of those are protected.
 sub count_tables {
   my ($prefix) = @_;
-  return rows($db, qq{SELECT count(*), count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity AND
-      (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) = 2) FROM pg_class c WHERE relkind = 'r' AND relname ~ '^$prefix\\d+\$'});
+  return rows($db, qq{
+    SELECT count(*), count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity AND
+      (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) = 2)
+    FROM pg_class c WHERE relkind = 'r' AND relname ~ '^$prefix\\d+\$'});
 }
 
 my $seconds = thousand('good', q{PERFORM rls_tenant.protect(('good' || i)::regclass);});
@@ -124,7 +130,8 @@ is(count_tables('bad'), '0|0', 'and none is left');
 
 $db->do(q{SET rls_tenant.guard = 'protect'});
 $seconds = thousand('mended', '');
-is(count_tables('mended'), '1000|1000', 'in mode protect a thousand tables are protected at the end of their transaction');
+is(count_tables('mended'), '1000|1000',
+  'in mode protect a thousand tables are protected at the end of their transaction');
 cmp_ok($seconds, '<', 60, sprintf('in %.1f seconds', $seconds));
 
 my @signals = $server->log =~ /was terminated by signal (\d+)/g;

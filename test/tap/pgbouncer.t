@@ -32,7 +32,8 @@ sub tenant_id { return sprintf('%08x-0000-4000-8000-%012x', $_[0], $_[0]); }
 sub row_count { return 3 + $_[0] % 7; }
 my %rows_of;
 for my $tenant (1 .. $tenants) {
-  $rows_of{$tenant} = join("\n", map { join('|', tenant_id($tenant), $_, "row $_ of tenant $tenant") } 1 .. row_count($tenant));
+  my $id = tenant_id($tenant);
+  $rows_of{$tenant} = join("\n", map { "$id|$_|row $_ of tenant $tenant" } 1 .. row_count($tenant));
 }
 
 # Makes the database: a plain and a partitioned table with the same rows.
@@ -41,9 +42,11 @@ sub make_database {
   my $db = $server->connect($server->database($name, 1));
   for my $table ('docs', 'parted') {
     $db->begin_work;
-    $db->do("CREATE TABLE $table (tenant_id uuid, id int, body text, touched int DEFAULT 0)"
-      . ($table eq 'parted' ? ' PARTITION BY HASH (tenant_id)' : ''));
-    $db->do("CREATE TABLE parted_$_ PARTITION OF parted FOR VALUES WITH (MODULUS 4, REMAINDER $_)") for $table eq 'parted' ? 0 .. 3 : ();
+    my $partition_by = $table eq 'parted' ? 'PARTITION BY HASH (tenant_id)' : '';
+    $db->do("CREATE TABLE $table (tenant_id uuid, id int, body text, touched int DEFAULT 0) $partition_by");
+    for my $part ($partition_by ? 0 .. 3 : ()) {
+      $db->do("CREATE TABLE parted_$part PARTITION OF parted FOR VALUES WITH (MODULUS 4, REMAINDER $part)");
+    }
     $db->do("SELECT rls_tenant.protect('$table')");
     $db->do("GRANT ALL ON $table TO bouncer_app");
     my $insert = $db->prepare("INSERT INTO $table (tenant_id, id, body) VALUES (?, ?, ?)");
@@ -201,12 +204,12 @@ my %kinds = (
     set_context($client, $tenant);
     my $changed = $client->do("UPDATE docs SET touched = touched + 1 WHERE id = $own");
     wrong("UPDATE changed $changed rows") if $changed != 1;
-    for my $statement ("UPDATE docs SET touched = -1 WHERE tenant_id = '$foreign'", "DELETE FROM docs WHERE tenant_id = '$foreign'",
-                       "DELETE FROM parted WHERE tenant_id = '$foreign'") {
-      wrong('a write reached another tenant') if $client->do($statement) != 0;
+    for my $write ('UPDATE docs SET touched = -1', 'DELETE FROM docs', 'DELETE FROM parted') {
+      wrong("$write reached another tenant") if $client->do("$write WHERE tenant_id = '$foreign'") != 0;
     }
     $client->do('SAVEPOINT s');
-    must_fail($client, '42501', 'a row for another tenant', sub { $client->do("INSERT INTO docs VALUES ('$foreign', 0, 'planted')") });
+    must_fail($client, '42501', 'a row for another tenant',
+      sub { $client->do("INSERT INTO docs VALUES ('$foreign', 0, 'planted')") });
     $client->do('ROLLBACK TO s');
     read_rows($client, $tenant);
     $client->do(rand() < 0.5 ? 'ROLLBACK' : 'COMMIT');
@@ -221,7 +224,8 @@ my %kinds = (
     read_rows($client, $tenant);
     must_fail($client, '25001', 'another tenant', sub { $client->do("SET LOCAL rls_tenant.tenant_id = '$other'") });
     $client->do('ROLLBACK TO s');
-    must_fail($client, '25001', 'another tenant by set_config', sub { $client->do("SELECT set_config('rls_tenant.tenant_id', '$other', false)") });
+    must_fail($client, '25001', 'another tenant by set_config',
+      sub { $client->do("SELECT set_config('rls_tenant.tenant_id', '$other', false)") });
     $client->do('ROLLBACK TO s');
     read_rows($client, $tenant);
     $client->do('COMMIT');
@@ -230,8 +234,9 @@ my %kinds = (
   'SET for the session' => sub {
     my ($client, $tenant) = @_;
     # Refused once the library is loaded. Before, it is a setting like any other, which must not become a context.
-    eval { $client->do("SET rls_tenant.tenant_id = '" . tenant_id($tenant) . "'"); $did{'SET for the session, before loading'}++; 1 }
-      or ($client->state eq '0A000' ? $did{'SET for the session, refused'}++ : wrong('SET for the session: ' . $client->errstr));
+    my $passed = eval { $client->do("SET rls_tenant.tenant_id = '" . tenant_id($tenant) . "'"); 1 };
+    wrong('SET for the session: ' . $client->errstr) if !$passed && $client->state ne '0A000';
+    $did{'SET for the session, ' . ($passed ? 'before loading' : 'refused')}++;
     return 0;
   },
   'SET in a transaction' => sub {
@@ -258,7 +263,8 @@ my %kinds = (
   'has no context' => sub {
     my ($client) = @_;
     $client->do('BEGIN') if (my $block = rand() < 0.5);
-    must_fail($client, '55000', 'no context', sub { read_rows($client, 0, (qw(plain partitioned join plpgsql sql))[rand 5]) });
+    must_fail($client, '55000', 'no context',
+      sub { read_rows($client, 0, (qw(plain partitioned join plpgsql sql))[rand 5]) });
     $client->do('ROLLBACK') if $block;
     return 0;
   },
@@ -336,12 +342,14 @@ sub run_clients {
     unlink "$directory/client.$number";
   }
   is($ended, $clients, "$label: $clients clients ran $transactions transactions each");
-  same_lines(join("\n", map { "$wrong{$_} times: $_" } sort keys %wrong), '', "$label: no row of a wrong tenant, none without a context");
+  same_lines(join("\n", map { "$wrong{$_} times: $_" } sort keys %wrong), '',
+    "$label: no row of a wrong tenant, none without a context");
   my @idle = grep { !$done{$_} } keys %kinds;
   is("@idle", '', "$label: everything was tried");
   note("$_: $done{$_}") for sort keys %done;
   my @shared = grep { keys %{$servers{$_}{tenants}} > 1 && keys %{$servers{$_}{clients}} > 1 } keys %servers;
-  cmp_ok(scalar @shared, '>=', $pool, "$label: server connections served several clients and tenants (" . @shared . ' of ' . keys(%servers) . ')');
+  cmp_ok(scalar @shared, '>=', $pool,
+    "$label: server connections served several clients and tenants (" . @shared . ' of ' . keys(%servers) . ')');
   return \%done;
 }
 
@@ -361,14 +369,16 @@ for my $how ('lazy', 'preloaded') {
   ok(wait_until(sub { connect_client() }, 20), "$how: PgBouncer answers") or BAIL_OUT("PgBouncer does not start");
   my $done = run_clients("$how (seed $seed)");
   if ($how eq 'lazy') {
-    ok($done->{'SET for the session, before loading'}, 'lazy: some set a value for the session before the library was loaded');
+    ok($done->{'SET for the session, before loading'},
+      'lazy: some set a value for the session before the library was loaded');
     ok($done->{'SET in a transaction, before loading'}, 'lazy: some of them in a transaction');
   } else {
     ok(!$done->{'SET for the session, before loading'}, 'preloaded: no SET for the session passes');
   }
   ok($done->{'SET for the session, refused'}, "$how: SET for the session was refused");
   my $db = $server->connect($database);
-  is(rows($db, 'SELECT count(*), count(*) FILTER (WHERE touched < 0) FROM docs'), join('|', scalar(map { split /\n/ } values %rows_of), 0),
+  my $rows = map { split /\n/ } values %rows_of;
+  is(rows($db, 'SELECT count(*), count(*) FILTER (WHERE touched < 0) FROM docs'), "$rows|0",
     "$how: in the end no row was lost, planted or touched by another tenant");
   cmp_ok(value($db, 'SELECT sum(touched) FROM docs'), '>', 0, "$how: and writes went through");
   kill('TERM', $bouncer);

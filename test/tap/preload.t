@@ -39,13 +39,21 @@ my %set = (
   'set_config(true)' => sub { "SELECT set_config('rls_tenant.tenant_id', '$_[0]', true)" },
 );
 
+# A session that has run a statement.
+sub fresh_with {
+  my ($statement, @options) = @_;
+  my $session = fresh(@options);
+  $session->do($statement);
+  return $session;
+}
+
 # What happens before the transaction: a value A that must never be seen.
 my %before = (
   'nothing' => sub { fresh() },
-  'SET' => sub { my $session = fresh(); $session->do($set{'SET'}->('A')); $session },
-  'set_config(false)' => sub { my $session = fresh(); $session->do($set{'set_config(false)'}->('A')); $session },
+  'SET' => sub { fresh_with($set{'SET'}->('A')) },
+  'set_config(false)' => sub { fresh_with($set{'set_config(false)'}->('A')) },
   'PGOPTIONS' => sub { fresh(options => '-c rls_tenant.tenant_id=A') },
-  'PGOPTIONS, then SET' => sub { my $session = fresh(options => '-c rls_tenant.tenant_id=A'); $session->do($set{'SET'}->('A')); $session },
+  'PGOPTIONS, then SET' => sub { fresh_with($set{'SET'}->('A'), options => '-c rls_tenant.tenant_id=A') },
 );
 
 # What happens in the transaction before the library loads, and what its first read then sees.
@@ -98,7 +106,8 @@ for my $before (sort keys %before) {
       $session->do(q{ROLLBACK PREPARED 'preload'}) if $after->[0] eq 'PREPARE TRANSACTION';
     }
   }
-  is(join("\n", @wrong), '', "set before by $before: never seen, in " . @inside * @after . ' orders of setting, loading and ending');
+  is(join("\n", @wrong), '',
+    "set before by $before: never seen, in " . @inside * @after . ' orders of setting, loading and ending');
 }
 
 # 2. The savepoint in which the library loads is rolled back
@@ -111,7 +120,8 @@ for my $how (sort keys %set) {
   $session->do($set{$how}->('B'));
   $session->do('SELECT * FROM rls_tenant.current_context()');
   $session->do('ROLLBACK TO s');
-  is(seen($session), '55000', "a value of before does not come back when the savepoint of the load is rolled back ($how)");
+  is(seen($session), '55000',
+    "a value of before does not come back when the savepoint of the load is rolled back ($how)");
   $session->do('ROLLBACK');
   is(seen($session), '55000', 'nor after the transaction');
 }
@@ -119,27 +129,35 @@ for my $how (sort keys %set) {
 # 3. Connection options and placeholders for what only a superuser may set
 
 my @locked = (
-  ['guard', 'off', 'refuse'], ['one_tenant_per_transaction', 'off', 'on'], ['missing_context', 'null', 'error'],
-  ['tenant_type', 'uuid', 'any'], ['account_type', 'uuid', 'any'], ['user_type', 'uuid', 'any'], ['tenant_column', 'id', 'tenant_id'],
+  ['guard', 'off', 'refuse'],
+  ['one_tenant_per_transaction', 'off', 'on'],
+  ['missing_context', 'null', 'error'],
+  ['tenant_type', 'uuid', 'any'],
+  ['account_type', 'uuid', 'any'],
+  ['user_type', 'uuid', 'any'],
+  ['tenant_column', 'id', 'tenant_id'],
 );
 for my $locked (@locked) {
   my ($name, $value, $default) = @$locked;
   for my $how ('SET', 'set_config', 'SET in the transaction', 'PGOPTIONS') {
     my $session = $how eq 'PGOPTIONS' ? fresh(options => "-c rls_tenant.$name=$value") : fresh();
     $session->do('BEGIN') if $how eq 'SET in the transaction';
-    $session->do($how eq 'set_config' ? "SELECT set_config('rls_tenant.$name', '$value', false)" : "SET rls_tenant.$name = '$value'")
-      if $how ne 'PGOPTIONS';
+    $session->do("SET rls_tenant.$name = '$value'") if $how =~ /^SET/;
+    $session->do("SELECT set_config('rls_tenant.$name', '$value', false)") if $how eq 'set_config';
     $session->do('SELECT * FROM rls_tenant.current_context()');
-    is(value($session, "SHOW rls_tenant.$name"), $default, "$name: $how before loading by an ordinary role has no effect");
+    is(value($session, "SHOW rls_tenant.$name"), $default,
+      "$name: $how before loading by an ordinary role has no effect");
     $session->do('COMMIT') if $how eq 'SET in the transaction';
     is(value($session, "SHOW rls_tenant.$name"), $default, "$name: nor later") if $how eq 'SET in the transaction';
   }
-  refused(fresh(), "ALTER ROLE app SET rls_tenant.$name = '$value'", '42501', qr/permission denied/, "$name: an ordinary role cannot pin it either");
+  refused(fresh(), "ALTER ROLE app SET rls_tenant.$name = '$value'", '42501', qr/permission denied/,
+    "$name: an ordinary role cannot pin it either");
 }
 {
   my $session = fresh();
   $session->do("SET rls_tenant.guard = 'off'");
-  refused($session, 'CREATE TABLE loose (a int)', '42P16', qr/does not keep tenants apart/, 'the guard loads the library and stands');
+  refused($session, 'CREATE TABLE loose (a int)', '42P16', qr/does not keep tenants apart/,
+    'the guard loads the library and stands');
 }
 
 # 4. A role that a DBA pinned to a tenant
@@ -152,7 +170,8 @@ sub test_pin {
   my ($how) = @_;
   my $session = $server->connect('tenants', user => 'pinned');
   is(seen($session), 'B', "$how: a pinned role sees its tenant");
-  is(rows($session, 'SELECT tenant_id, tenant_source FROM rls_tenant.current_context()'), 'B|role', "$how: and where it comes from");
+  is(rows($session, 'SELECT tenant_id, tenant_source FROM rls_tenant.current_context()'), 'B|role',
+    "$how: and where it comes from");
   for my $set (sort keys %set) {
     next if $set eq 'SET';
     for my $end ('COMMIT', 'ROLLBACK') {
@@ -167,7 +186,8 @@ sub test_pin {
   is(seen($session), 'B', "$how: and after DISCARD ALL");
   $session = $server->connect('tenants', user => 'pinned');
   my $set_early = eval { $session->do($set{'SET'}->('A')); 1 };
-  is(seen($session), 'B', "$how: a session-level SET " . ($set_early ? 'before loading' : 'is refused and') . ' does not unseat it');
+  is(seen($session), 'B',
+    "$how: a session-level SET " . ($set_early ? 'before loading' : 'is refused and') . ' does not unseat it');
 }
 test_pin('lazy');
 
@@ -177,7 +197,8 @@ test_pin('lazy');
 sub test_preloaded {
   my ($how) = @_;
   my $session = fresh();
-  refused($session, $set{'SET'}->('A'), '0A000', qr/cannot be set for a session/, "$how: a session-level SET is refused");
+  refused($session, $set{'SET'}->('A'), '0A000', qr/cannot be set for a session/,
+    "$how: a session-level SET is refused");
   is(seen($session), '55000', "$how: and nothing is set");
   $session->do($set{'set_config(false)'}->('A'));
   is(seen($session), '55000', "$how: set_config(false) ends with its transaction");
@@ -186,15 +207,18 @@ sub test_preloaded {
   is(seen($session), 'A', "$how: SET LOCAL sets the context");
   $session->do('COMMIT');
   is(seen($session), '55000', "$how: to the end of the transaction");
-  refused($session, "SET rls_tenant.guard = 'off'", '42501', qr/permission denied/, "$how: an ordinary role cannot switch the guard off");
-  refused($session, 'SET rls_tenant.tenant_di = 1', '42602', qr/invalid configuration parameter name/, "$how: a misspelt setting is refused");
+  refused($session, "SET rls_tenant.guard = 'off'", '42501', qr/permission denied/,
+    "$how: an ordinary role cannot switch the guard off");
+  refused($session, 'SET rls_tenant.tenant_di = 1', '42602', qr/invalid configuration parameter name/,
+    "$how: a misspelt setting is refused");
   test_pin($how);
 }
 
 $server->restart('fast', q{session_preload_libraries = 'rls_tenant'});
 $admin = $server->connect('tenants');
 test_preloaded('session_preload_libraries');
-is(seen(fresh(options => '-c rls_tenant.tenant_id=A')), '55000', 'session_preload_libraries: a connection option sets no context');
+is(seen(fresh(options => '-c rls_tenant.tenant_id=A')), '55000',
+  'session_preload_libraries: a connection option sets no context');
 
 $server->restart('fast', q{session_preload_libraries = ''}, q{shared_preload_libraries = 'rls_tenant'});
 $admin = $server->connect('tenants');
@@ -206,16 +230,20 @@ ok(!$session, 'shared_preload_libraries: a connection option is refused') &&
 # 6. A database of that server without the extension
 
 my $plain = $server->connect('plain');
-$plain->do($_) for 'CREATE TABLE free (a int)', 'INSERT INTO free VALUES (1)', 'CREATE TABLE other AS SELECT * FROM free';
+$plain->do('CREATE TABLE free (a int)');
+$plain->do('INSERT INTO free VALUES (1)');
+$plain->do('CREATE TABLE other AS SELECT * FROM free');
 is(value($plain, 'SELECT count(*) FROM other'), 1, 'a database without the extension: tables are made freely');
 $plain->do('BEGIN');
 $plain->do($set{'SET LOCAL'}->('A'));
-is(value($plain, q{SELECT current_setting('rls_tenant.tenant_id')}), 'A', 'a database without the extension: the setting is there');
+is(value($plain, q{SELECT current_setting('rls_tenant.tenant_id')}), 'A',
+  'a database without the extension: the setting is there');
 $plain->do('COMMIT');
 is(value($plain, q{SELECT current_setting('rls_tenant.tenant_id')}), '', 'and ends with the transaction');
 $plain->do('DISCARD ALL');
 $plain->do('CREATE EXTENSION rls_tenant');
-refused($plain, 'CREATE TABLE loose (a int)', '42P16', qr/does not keep tenants apart/, 'CREATE EXTENSION arms it in the same session');
+refused($plain, 'CREATE TABLE loose (a int)', '42P16', qr/does not keep tenants apart/,
+  'CREATE EXTENSION arms it in the same session');
 $plain->do('DROP EXTENSION rls_tenant');
 $plain->do('CREATE TABLE loose (a int)');
 pass('and DROP EXTENSION disarms it');
