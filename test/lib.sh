@@ -27,6 +27,7 @@ need_packages() {
   say "installing ${missing[*]}"
   # Nobody asked for the cluster "main" that a first PostgreSQL makes, nor for services that start by themselves.
   local log status=0
+  # shellcheck disable=SC2016  # the inner shell expands these
   log=$("${sudo[@]}" sh -c '
     cluster=/etc/postgresql-common/createcluster.d/rls_tenant.conf policy=/usr/sbin/policy-rc.d own=
     [ -e "$policy" ] || own=$policy
