@@ -158,6 +158,54 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
   return check_change(setting, length > 0 ? &parsed : nullptr, source);
 }
 
+// Copies of values that were read. They outlive the transaction where a procedure has ended it: an argument of CALL may
+// point to one until the procedure returns. Many of them (a procedure that goes through all tenants) are shared by text.
+MemoryContext copies_memory = nullptr;
+int copies = 0;
+HTAB *copies_by_text = nullptr;
+constexpr int copies_unshared = 8;
+
+struct SharedCopy {
+  char text[max_context_bytes + 1];
+  const ContextValue *copy;
+};
+
+const ContextValue *make_copy(const ContextValue *value) {
+  const size_t size = context_value_size(value->length());
+  void *copy = MemoryContextAlloc(copies_memory, size);
+  memcpy(copy, value, size);
+  return static_cast<const ContextValue *>(copy);
+}
+
+// A copy of the value that nothing frees or overwrites before release_copies().
+const ContextValue *kept_copy(const ContextValue *value) {
+  if (copies_memory == nullptr) {
+    copies_memory = AllocSetContextCreate(TopMemoryContext, "rls_tenant context", ALLOCSET_SMALL_SIZES);
+  }
+  if (++copies <= copies_unshared) return make_copy(value);
+  if (copies_by_text == nullptr) {
+    HASHCTL control = {};
+    control.keysize = sizeof(SharedCopy::text);
+    control.entrysize = sizeof(SharedCopy);
+    control.hcxt = copies_memory;
+    copies_by_text = hash_create("rls_tenant contexts", 64, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+  }
+  bool found;
+  SharedCopy *entry = static_cast<SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_ENTER, &found));
+  if (!found) entry->copy = make_copy(value);
+  return entry->copy;
+}
+
+void release_copies() {
+  if (copies == 0) return;
+  copies = 0;
+  copies_by_text = nullptr;
+  MemoryContextReset(copies_memory);
+}
+
+// Whether a transaction ends within a statement that goes on: a procedure or DO block that commits.
+bool statement_goes_on() { return PortalIsValid(ActivePortal) || SPI_inside_nonatomic_context(); }
+
 // From here on a read must look again.
 void make_unready(ContextSlot *slot) {
   slot->ready = nullptr;
@@ -223,7 +271,7 @@ void end_context() {
   }
 }
 
-// Forgets what was read: the copies are gone with the transaction's memory.
+// Forgets what was read.
 void forget_readings() {
   for (ContextSlot &slot : context_slots) {
     make_unready(&slot);
@@ -231,6 +279,7 @@ void forget_readings() {
     slot.latched = false;
     slot.running = 0;
   }
+  if (!statement_goes_on()) release_copies();
 }
 
 void at_transaction_event(XactEvent event, void *) {
@@ -314,13 +363,7 @@ const ContextValue *read_context_slow(Setting setting) {
                       errdetail("%s demands it.", words_of(setting).type_name),
                       errhint("Set %s to a valid %s.", setting_name(setting), value_type_name(type))));
     }
-    ContextValue *copy = nullptr;
-    if (now != nullptr) {
-      const size_t size = context_value_size(now->length());
-      copy = static_cast<ContextValue *>(MemoryContextAlloc(TopTransactionContext, size));
-      memcpy(static_cast<void *>(copy), now, size);
-    }
-    slot.reading = copy;
+    slot.reading = now != nullptr ? kept_copy(now) : nullptr;
     slot.latched = true;
   }
   slot.ready = slot.reading;

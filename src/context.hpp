@@ -42,7 +42,7 @@ struct ContextSlot {
   const int64 *ready_bigint;
 
   const ContextValue *extra;    // the setting's own: freed by the next assignment, so never handed out
-  const ContextValue *reading;  // a copy in TopTransactionContext, or nullptr: read as unset
+  const ContextValue *reading;  // a copy of what was read, or nullptr: read as unset
   bool latched;                 // `reading` is what this transaction has read
   int running;                  // statements that read it and are running now
   config_generic *record;       // PostgreSQL's record of the setting

@@ -12,12 +12,22 @@ namespace {
 ExecutorStart_hook_type previous_start = nullptr;
 ExecutorRun_hook_type previous_run = nullptr;
 
+// Workers read for themselves and cannot tell their leader, so a parallel plan reads whatever is set.
+SettingSet settings_set() {
+  SettingSet result = 0;
+  for (Setting setting : all_settings) {
+    if (present_context(setting) != nullptr) result |= setting_bit(setting);
+  }
+  return result;
+}
+
 // The context that a started query is bound to. Lives in the query's own memory and leaves the list with it.
 struct Binding {
   Binding *next;
   Binding **link;  // what points to this one
   const QueryDesc *query;
   SettingSet settings;
+  bool holds_rows;  // by its own plan, not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
   MemoryContextCallback at_end;
 };
@@ -73,12 +83,14 @@ const ContextValue *bind_setting(Setting setting) {
 
 void start(QueryDesc *query, int flags) {
   const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
-  const SettingSet settings = settings_read_by(query->plannedstmt);
+  SettingSet settings = settings_read_by(query->plannedstmt);
+  const bool holds_rows = settings != 0;
+  if (holds_rows) refuse_held_rows();
+  if (query->plannedstmt->parallelModeNeeded) settings |= settings_set();
   if (settings == 0) {
     next(query, flags);
     return;
   }
-  refuse_held_rows();
   Binding bound = {};
   for (Setting setting : all_settings) {
     if (settings & setting_bit(setting)) bound.values[static_cast<int>(setting)] = bind_setting(setting);
@@ -89,6 +101,7 @@ void start(QueryDesc *query, int flags) {
   *binding = bound;
   binding->query = query;
   binding->settings = settings;
+  binding->holds_rows = holds_rows;
   binding->at_end.func = unlink_binding;
   binding->at_end.arg = binding;
   link_binding(binding);
@@ -97,7 +110,7 @@ void start(QueryDesc *query, int flags) {
 
 // Refuses to go on for another tenant than the one the query was started for.
 void check_binding(const Binding *binding) {
-  refuse_held_rows();
+  if (binding->holds_rows) refuse_held_rows();
   for (Setting setting : all_settings) {
     if ((binding->settings & setting_bit(setting)) == 0) continue;
     const ContextValue *before = binding->values[static_cast<int>(setting)];

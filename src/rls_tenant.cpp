@@ -16,6 +16,13 @@ __attribute__((visibility("default"))) void _PG_init();
 
 void _PG_init() {
   using namespace rls_tenant;
+  if (IsParallelWorker() && !InitializingParallelWorker) {
+    // Its leader has not looked at the settings that it handed down, and the worker cannot tell old ones from new.
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("a parallel worker needs the library rls_tenant, which its session has not loaded"),
+                    errdetail("Only a session that has loaded it can hand its context down."),
+                    errhint("Set session_preload_libraries = 'rls_tenant'.")));
+  }
   // Callbacks at the end of a transaction run last in, first out: the guard's check comes before the context's end.
   context_init();
   functions_init();

@@ -11,6 +11,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON plans_item TO regress_plans_app;
 COMMIT;
 ANALYZE plans_item;
 
+-- A table without tenant.
+SELECT rls_tenant.exempt('public', 'plans\_other', 'a test');
+CREATE TABLE plans_other AS SELECT 1 AS id FROM generate_series(1, 1000);
+GRANT SELECT ON plans_other TO regress_plans_app;
+
 -- Whose rows a query gives, and how many.
 CREATE FUNCTION plans_sql() RETURNS text STABLE LANGUAGE sql AS $$SELECT string_agg(DISTINCT note, ',') || ' ' || count(*) FROM plans_item$$;
 CREATE FUNCTION plans_sql_kept() RETURNS text VOLATILE LANGUAGE sql SET work_mem = '4MB' AS $$SELECT string_agg(DISTINCT note, ',') || ' ' || count(*) FROM plans_item$$;
@@ -183,6 +188,14 @@ BEGIN RETURN (SELECT count(*) || ' ' || min(note) || ' ' || max(note) FROM plans
 BEGIN; SELECT pg_temp.as_two(); EXECUTE in_parallel; ROLLBACK;
 BEGIN; SELECT pg_temp.as_two(); SET LOCAL rls_tenant.tenant_id = '2'; EXECUTE in_parallel; COMMIT;
 SELECT pg_temp.as_two();
+-- Workers that read by a function, of which the leader knows nothing: what is set when they start is read.
+CREATE FUNCTION pg_temp.in_worker() RETURNS text STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$BEGIN RETURN (SELECT min(note) FROM plans_item); END $$;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+EXPLAIN (COSTS OFF) SELECT max(pg_temp.in_worker()) FROM plans_other;
+SELECT max(pg_temp.in_worker()) FROM plans_other;
+SET LOCAL rls_tenant.tenant_id = '2';
+ROLLBACK;
 RESET ROLE;
 SET rls_tenant.missing_context = 'null';
 SET rls_tenant.one_tenant_per_transaction = off;
@@ -196,6 +209,7 @@ COMMIT;
 RESET ROLE;
 
 RESET ALL;
-DROP FUNCTION pg_temp.as_two, pg_temp.rows_of_two, pg_temp.lazy, plans_sql, plans_sql_kept, plans_plpgsql, plans_simple;
-DROP TABLE plans_item;
+DROP FUNCTION pg_temp.as_two, pg_temp.rows_of_two, pg_temp.lazy, pg_temp.in_worker, plans_sql, plans_sql_kept, plans_plpgsql, plans_simple;
+DROP TABLE plans_item, plans_other;
+DELETE FROM rls_tenant.exemption;
 DROP ROLE regress_plans_app;

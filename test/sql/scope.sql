@@ -111,6 +111,26 @@ CALL scope_loop();
 CALL scope_loop_function();
 CALL scope_loop_other();
 
+-- What a procedure was called with stays good after it has committed.
+RESET ROLE;
+CREATE PROCEDURE scope_argument(by_text text, by_uuid uuid, fast text) LANGUAGE plpgsql AS $$
+DECLARE i int; before text := md5(concat_ws('|', by_text, by_uuid, fast));
+BEGIN
+  FOR i IN 1..40 LOOP
+    COMMIT;
+    PERFORM rls_tenant.set_context(repeat(chr(65 + i % 20), 10 * (i % 20)) || 'x', repeat('y', i));
+    PERFORM rls_tenant.current_tenant_text(), rls_tenant.current_account_text(), repeat('z', 1000 * i);
+    PERFORM pg_notify('scope' || i, repeat('p', 900));
+    IF md5(concat_ws('|', by_text, by_uuid, fast)) <> before THEN RAISE EXCEPTION 'the argument has changed'; END IF;
+  END LOOP;
+  RAISE NOTICE '% % %', by_text, by_uuid, fast;
+END $$;
+SET ROLE regress_scope_app;
+DO $$BEGIN
+  PERFORM rls_tenant.set_context('11111111-1111-1111-1111-111111111111'::uuid);
+  CALL scope_argument(rls_tenant.current_tenant_text(), rls_tenant.current_tenant_uuid(), rls_tenant.fast_tenant_text());
+END$$;
+
 -- WITH HOLD.
 BEGIN;
 SET LOCAL rls_tenant.tenant_id = 'a';
@@ -206,6 +226,6 @@ BEGIN; SELECT rls_tenant.set_context('other'); SELECT rls_tenant.clear_context()
 DROP DATABASE regress_scope_pinned;
 
 DROP TABLE scope_item;
-DROP PROCEDURE scope_each, scope_loop, scope_loop_function, scope_loop_other;
+DROP PROCEDURE scope_argument, scope_each, scope_loop, scope_loop_function, scope_loop_other;
 DROP FUNCTION scope_note, scope_clause, scope_setter, scope_definer, scope_deferred;
 DROP ROLE regress_scope_app, regress_scope_owner;
