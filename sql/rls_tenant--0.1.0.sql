@@ -193,7 +193,7 @@ COMMENT ON FUNCTION rls_tenant.table_faults(regclass) IS 'the rules of a tenant 
 
 CREATE FUNCTION rls_tenant.table_rules() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN '{no_tenant_column,tenant_nullable,rls_off,rls_off_with_policies,rls_not_forced,no_policy,only_restrictive,not_confined,always_true,floor_not_public,child_unprotected}'::text[];
+RETURN '{no_tenant_column,tenant_nullable,rls_off,rls_off_with_policies,rls_not_forced,no_policy,only_restrictive,not_confined,always_true,floor_not_public,child_unprotected,unlike_parent}'::text[];
 REVOKE ALL ON FUNCTION rls_tenant.table_rules() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.table_rules() IS 'the names of the rules that table_faults() knows and exempt() takes';
 
@@ -204,7 +204,7 @@ DECLARE
   unknown text;
   matches bigint;
 BEGIN
-  IF $1 IS NULL OR $2 IS NULL OR $3 IS NULL OR $3 !~ '\S' THEN
+  IF coalesce($1, '') = '' OR coalesce($2, '') = '' OR coalesce($3, '') !~ '\S' THEN
     RAISE EXCEPTION 'an exemption needs a schema, a pattern and a reason'
       USING ERRCODE = 'null_value_not_allowed', DETAIL = 'One of them is NULL or empty.',
         HINT = 'SELECT rls_tenant.exempt(''schema'', ''table'', ''why it belongs to no tenant'');';
@@ -213,9 +213,13 @@ BEGIN
     RAISE EXCEPTION 'the pattern "%" ends in an escape character', $2
       USING ERRCODE = 'invalid_escape_sequence', DETAIL = 'It is a pattern for LIKE.', HINT = 'Write \\ for a backslash.';
   END IF;
-  SELECT r INTO unknown FROM pg_catalog.unnest($4) r WHERE r IS NULL OR r <> ALL (rls_tenant.table_rules()) LIMIT 1;
-  IF FOUND OR pg_catalog.cardinality($4) = 0 THEN
-    RAISE EXCEPTION 'there is no rule "%"', coalesce(unknown, '')
+  IF pg_catalog.cardinality($4) = 0 OR pg_catalog.array_position($4, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'the list of rules is empty, or one of them is NULL'
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived.', HINT = 'NULL instead of a list waives all.';
+  END IF;
+  SELECT r INTO unknown FROM pg_catalog.unnest($4) r WHERE r <> ALL (rls_tenant.table_rules()) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'there is no rule "%"', unknown
       USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived; NULL waives all.',
         HINT = 'The rules are: ' || pg_catalog.array_to_string(rls_tenant.table_rules(), ', ') || '.';
   END IF;
@@ -240,8 +244,12 @@ AS $$
 DECLARE
   added bigint;
 BEGIN
+  IF coalesce($1, '') !~ '\S' THEN
+    RAISE EXCEPTION 'a baseline needs a reason'
+      USING ERRCODE = 'null_value_not_allowed', DETAIL = 'It is NULL or empty.', HINT = 'SELECT rls_tenant.baseline(''why'');';
+  END IF;
   INSERT INTO rls_tenant.exemption (schema_name, relation_pattern, rules, reason)
-  SELECT n.nspname, pg_catalog.regexp_replace(c.relname, '([\\%_])', '\\\1', 'g'), pg_catalog.array_agg(f.rule), $1
+  SELECT n.nspname, pg_catalog.regexp_replace(c.relname, '([\\%_])', '\\\1', 'g'), pg_catalog.array_agg(DISTINCT f.rule), $1
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   CROSS JOIN LATERAL rls_tenant.table_faults(c.oid) f

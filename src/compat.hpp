@@ -49,6 +49,15 @@ inline config_generic *find_setting(const char *name) {
 #endif
 }
 
+// Whether a role owns a relation, directly or as a member.
+inline bool owns_relation(Oid relid, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(RelationRelationId, relid, role);
+#else
+  return pg_class_ownercheck(relid, role);
+#endif
+}
+
 // Whether an operator is the equality of a btree operator family.
 inline bool is_index_equality(Oid operator_oid) {
   const ListCell *cell;

@@ -27,15 +27,17 @@ struct Note {
 
 HTAB *notes = nullptr;  // in TopTransactionContext; rolled back notes do no harm, since the check looks for itself
 bool checking = false;  // what the check does itself is not noted
-bool told_aside = false;
+Oid told_aside = InvalidOid;  // the role that was last told
+
+object_access_hook_type previous_access = nullptr;
 
 // Whether the role that runs the DDL may pass row-level security by and has said that it does, as pg_dump's output
 // does. A SECURITY DEFINER function's role does not count.
 bool stands_aside() {
   const Oid role = GetOuterUserId();
   if (row_security || !has_bypassrls_privilege(role)) return false;
-  if (!told_aside) {
-    told_aside = true;
+  if (told_aside != role) {
+    told_aside = role;
     ereport(NOTICE, (errmsg("the guard of rls_tenant stands aside"),
                      errdetail("row_security is off and role \"%s\" may bypass row-level security.",
                                GetUserNameFromId(role, false)),
@@ -56,6 +58,19 @@ void note(Oid relid, bool created) {
   bool found;
   Note *entry = static_cast<Note *>(hash_search(notes, &relid, HASH_ENTER, &found));
   entry->created = created || (found && entry->created);
+}
+
+// Whether tables are noted at all now.
+bool is_watching() { return !checking && guard_mode != mode_off && !creating_extension && !IsParallelWorker(); }
+
+// Notes tables that are made where no event trigger tells of it: EXPLAIN ANALYZE CREATE TABLE AS, and functions that
+// REFRESH MATERIALIZED VIEW calls. A session that has not loaded the library has no hook: preload it.
+void on_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg) {
+  if (previous_access != nullptr) previous_access(access, classid, objid, subid, arg);
+  if (access != OAT_POST_CREATE || classid != RelationRelationId || subid != 0 || !is_watching()) return;
+  const ObjectAccessPostCreate *how = static_cast<const ObjectAccessPostCreate *>(arg);
+  if (how != nullptr && how->is_internal) return;  // the heaps that rewriting a table makes for a moment
+  note(objid, true);
 }
 
 // The columns of pg_event_trigger_ddl_commands() that matter here.
@@ -120,22 +135,7 @@ bool is_passed_over(Oid relid) {
   return in_trusted_extension(RelationRelationId, relid) || in_trusted_extension(NamespaceRelationId, schema);
 }
 
-// Runs fn as the table's owner, restricted as maintenance commands are: whoever commits may be another role.
-template <typename Fn>
-void as_owner(Oid relid, Fn fn) {
-  static_assert(jump_safe<Fn>);
-  Oid owner = InvalidOid;
-  with_syscache(RELOID, ObjectIdGetDatum(relid),
-                [&](HeapTuple tuple) { owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner; });
-  Oid user;
-  int security;
-  GetUserIdAndSecContext(&user, &security);
-  SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-  fn();
-  SetUserIdAndSecContext(user, security);
-  CommandCounterIncrement();
-}
-
+// Enables and forces row-level security.
 void enable_row_security(Oid relid) {
   AlterTableCmd *enable = makeNode(AlterTableCmd);
   enable->subtype = AT_EnableRowSecurity;
@@ -153,7 +153,8 @@ void protect_parts(Oid relid) {
   foreach (cell, parts) {
     const Oid part = lfirst_oid(cell);
     if (is_passed_over(part) || is_enabled_and_forced(part) || !OidIsValid(tenant_ancestor(part))) continue;
-    as_owner(part, [&] { enable_row_security(part); });
+    as_owner(part, [&] { enable_row_security(part); });  // whoever commits may be another role
+    CommandCounterIncrement();
   }
 }
 
@@ -168,10 +169,34 @@ List *open_faults(Oid relid, const Exemptions *exemptions) {
   return faults;
 }
 
-// Runs protect()'s statements; a table without tenant column stays as it is.
-void mend(Oid relid) {
-  if (tenant_attribute(relid, relation_policies(relid)) == InvalidAttrNumber) return;
-  as_owner(relid, [&] { run_statements(protect_statements(relid, nullptr, nullptr)); });
+// Runs protect()'s statements, in a subtransaction: what cannot be mended is reported with the other faults. Tells why
+// not, or gives nullptr. A table without tenant column stays as it is.
+const char *mend(Oid relid) {
+  if (tenant_attribute(relid, relation_policies(relid)) == InvalidAttrNumber) return nullptr;
+  const char *volatile problem = nullptr;
+  const MemoryContext memory = CurrentMemoryContext;
+  const ResourceOwner owner = CurrentResourceOwner;
+  BeginInternalSubTransaction(nullptr);
+  MemoryContextSwitchTo(memory);
+  PG_TRY();
+  {
+    run_statements(protect_statements(relid, nullptr, nullptr));
+    ReleaseCurrentSubTransaction();
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(memory);
+    ErrorData *error = CopyErrorData();
+    FlushErrorState();
+    RollbackAndReleaseCurrentSubTransaction();
+    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED) ReThrowError(error);
+    problem = error->message;
+  }
+  PG_END_TRY();
+  MemoryContextSwitchTo(memory);
+  CurrentResourceOwner = owner;
+  CommandCounterIncrement();
+  return problem;
 }
 
 // What is said about all faulty tables.
@@ -180,7 +205,28 @@ struct Message {
   int tables;
   const char *first;
   const char *first_exempt;
+  List *problems;  // of Problem
 };
+
+// Why a table could not be mended.
+struct Problem {
+  Oid relid;
+  const char *text;
+};
+
+// A name as a literal of the LIKE pattern that means it and no other. Not by quote_literal(), which would write E'a\\_b'.
+const char *pattern_literal(const char *name) {
+  StringInfoData literal;
+  initStringInfo(&literal);
+  appendStringInfoChar(&literal, '\'');
+  for (; *name != '\0'; name++) {
+    if (*name == '\\' || *name == '%' || *name == '_') appendStringInfoChar(&literal, '\\');
+    if (*name == '\'') appendStringInfoChar(&literal, '\'');
+    appendStringInfoChar(&literal, *name);
+  }
+  appendStringInfoChar(&literal, '\'');
+  return literal.data;
+}
 
 void report_faults(Message *message, Oid relid, List *faults) {
   const char *name = relation_name(relid);
@@ -188,13 +234,18 @@ void report_faults(Message *message, Oid relid, List *faults) {
     message->first = name;
     message->first_exempt =
         psprintf("SELECT rls_tenant.exempt(%s, %s, 'reason');",
-                 quote_literal_cstr(get_namespace_name(get_rel_namespace(relid))), quote_literal_cstr(get_rel_name(relid)));
+                 quote_literal_cstr(get_namespace_name(get_rel_namespace(relid))),
+                 pattern_literal(get_rel_name(relid)));
   }
   const ListCell *cell;
   foreach (cell, faults) {
     const Fault *fault = static_cast<const Fault *>(lfirst(cell));
     appendStringInfo(&message->detail, "%s%s: %s: %s\n    %s", message->detail.len > 0 ? "\n" : "", name, fault->rule,
                      fault->detail, fault->remedy);
+  }
+  foreach (cell, message->problems) {
+    const Problem *problem = static_cast<const Problem *>(lfirst(cell));
+    if (problem->relid == relid) appendStringInfo(&message->detail, "\n%s: cannot be protected: %s", name, problem->text);
   }
 }
 
@@ -227,22 +278,53 @@ List *noted_tables(bool created) {
   return tables;
 }
 
+// Protects what is faulty and can be; parents first, since that protects their parts.
+void mend_all(List *tables, const Exemptions *exemptions, Message *message) {
+  for (int pass = 0; pass < 2; pass++) {
+    const ListCell *cell;
+    foreach (cell, tables) {
+      const Oid relid = lfirst_oid(cell);
+      if ((parents_of(relid) == NIL) != (pass == 0) || OidIsValid(tenant_ancestor(relid))) continue;
+      if (open_faults(relid, exemptions) == NIL) continue;
+      const char *text = mend(relid);
+      if (text == nullptr) continue;
+      Problem *problem = static_cast<Problem *>(palloc(sizeof(Problem)));
+      *problem = {relid, text};
+      message->problems = lappend(message->problems, problem);
+    }
+  }
+}
+
+// Altered tables are judged as parts only: ATTACH PARTITION and INHERIT make two tables one.
+List *tables_to_judge(List *created, List *touched) {
+  List *tables = list_copy(created);
+  const ListCell *cell;
+  foreach (cell, touched) {
+    List *below = find_all_inheritors(lfirst_oid(cell), NoLock, nullptr);
+    const ListCell *part;
+    foreach (part, below) {
+      if (parents_of(lfirst_oid(part)) != NIL && !is_passed_over(lfirst_oid(part))) {
+        tables = list_append_unique_oid(tables, lfirst_oid(part));
+      }
+    }
+  }
+  list_sort(tables, compare_names);
+  return tables;
+}
+
 // The check itself, with a snapshot and memory of its own.
 void check_tables() {
   const Exemptions *exemptions = load_exemptions();
-  if (exemptions == nullptr) return;  // the extension was dropped in this transaction
-  const ListCell *cell;
-  List *created = noted_tables(true);
-  if (guard_mode == mode_protect) {
-    foreach (cell, created) {
-      if (open_faults(lfirst_oid(cell), exemptions) != NIL) mend(lfirst_oid(cell));
-    }
-  }
-  List *touched = noted_tables(false);
-  foreach (cell, touched) protect_parts(lfirst_oid(cell));
+  if (exemptions == nullptr) return;  // the extension was dropped in this transaction, or is not in this database
   Message message = {};
   initStringInfo(&message.detail);
-  foreach (cell, created) {
+  List *created = noted_tables(true);
+  if (guard_mode == mode_protect) mend_all(created, exemptions, &message);
+  List *touched = noted_tables(false);
+  const ListCell *cell;
+  foreach (cell, touched) protect_parts(lfirst_oid(cell));
+  List *tables = tables_to_judge(created, list_difference_oid(touched, created));
+  foreach (cell, tables) {
     List *faults = open_faults(lfirst_oid(cell), exemptions);
     if (faults != NIL) report_faults(&message, lfirst_oid(cell), faults);
   }
@@ -284,7 +366,7 @@ RT_FUNCTION(rls_tenant_guard_note_ddl) {
     ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
                     errmsg("guard_note_ddl() can only be called as an event trigger")));
   }
-  if (!checking && guard_mode != mode_off && !creating_extension) note_commands();
+  if (is_watching()) note_commands();
   PG_RETURN_NULL();
 }
 
@@ -293,6 +375,8 @@ void guard_init() {
                            "refuse: the transaction fails; protect: they are protected where that is possible; warn; off.",
                            &guard_mode, mode_refuse, mode_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   RegisterXactCallback(at_transaction_event, nullptr);
+  previous_access = object_access_hook;
+  object_access_hook = on_object_access;
 }
 
 }  // namespace rls_tenant

@@ -23,7 +23,13 @@ struct Plan {
   List *statements;
 };
 
-void add(Plan *plan, char *statement) { plan->statements = lappend(plan->statements, statement); }
+void add_for(Plan *plan, Oid relid, const char *sql) {
+  Statement *statement = static_cast<Statement *>(palloc(sizeof(Statement)));
+  *statement = {relid, sql};
+  plan->statements = lappend(plan->statements, statement);
+}
+
+void add(Plan *plan, const char *sql) { add_for(plan, plan->relid, sql); }
 
 [[noreturn]] void refuse_relation(Oid relid, const char *detail, const char *hint) {
   ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot protect %s", relation_name(relid)),
@@ -41,6 +47,9 @@ void check_relation(Oid relid) {
   if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
     refuse_relation(relid, "It is not a table, and row-level security works on tables.",
                     "Protect the tables that it reads; give a view security_invoker.");
+  }
+  if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP) {
+    refuse_relation(relid, "It is a temporary table, which no other session sees.", "Protect tables that stay.");
   }
   if (relid < FirstNormalObjectId) {
     refuse_relation(relid, "It is a system catalog.", "Protect tables of your own.");
@@ -144,12 +153,35 @@ void drop_policy(Plan *plan, const char *name) {
   if (policy_named(plan, name) != nullptr) add(plan, psprintf("DROP POLICY %s ON %s", name, plan->relation));
 }
 
+// A policy of one of our names that protect() did not make may hold back rows for a reason: it is not ours to drop.
+void refuse_foreign_policy(const Plan *plan, const Policy *policy) {
+  ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
+                  errmsg("policy \"%s\" of %s is not one that protect() makes", policy->name, plan->relation),
+                  errdetail("%s", policy->permissive ? "It is PERMISSIVE." : "It is RESTRICTIVE and says something else."),
+                  errhint("Give it another name first: ALTER POLICY %s ON %s RENAME TO ...;", policy->name,
+                          plan->relation)));
+}
+
+// Whether a RESTRICTIVE policy says nothing but that one column is the tenant's, so that it can be made anew.
+bool is_plain_isolation(const Plan *plan, const Policy *policy) {
+  if (policy->permissive || policy->qual == nullptr || !IsA(policy->qual, OpExpr)) return false;
+  if (policy->check != nullptr && !equal(policy->check, policy->qual)) return false;
+  AttrNumber last = 0;
+  with_syscache(RELOID, ObjectIdGetDatum(plan->relid),
+                [&](HeapTuple tuple) { last = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts; });
+  for (AttrNumber attribute = 1; attribute <= last; attribute++) {
+    if (confines(policy->qual, attribute)) return true;
+  }
+  return false;
+}
+
 void plan_isolation(Plan *plan) {
   const Policy *policy = policy_named(plan, isolation_name);
   if (policy != nullptr && !policy->permissive && policy->to_public &&
       confined_commands(policy, plan->attribute) == all_commands) {
     return;
   }
+  if (policy != nullptr && !is_plain_isolation(plan, policy)) refuse_foreign_policy(plan, policy);
   drop_policy(plan, isolation_name);
   add(plan, psprintf("CREATE POLICY %s ON %s AS RESTRICTIVE USING (%s)", isolation_name, plan->relation,
                      plan->condition));
@@ -165,6 +197,13 @@ void point_into_condition(void *text) {
   }
 }
 
+// Whether a target is an expression without more: "a b" reads as a AS b (an AND was forgotten), and * is no expression.
+bool is_plain_target(const ResTarget *target) {
+  if (target->name != nullptr) return false;
+  if (!IsA(target->val, ColumnRef)) return true;
+  return !IsA(llast(reinterpret_cast<const ColumnRef *>(target->val)->fields), A_Star);
+}
+
 // Parses text as a condition on the relation's columns, as CREATE POLICY would.
 Node *parse_condition(Relation relation, const char *text) {
   ErrorContextCallback callback = {error_context_stack, point_into_condition, const_cast<char *>(text)};
@@ -174,7 +213,8 @@ Node *parse_condition(Relation relation, const char *text) {
   if (list_length(select->targetList) != 1 || select->fromClause != NIL || select->whereClause != nullptr ||
       select->groupClause != NIL || select->havingClause != nullptr || select->windowClause != NIL ||
       select->sortClause != NIL || select->limitCount != nullptr || select->limitOffset != nullptr ||
-      select->lockingClause != NIL || select->distinctClause != NIL || select->op != SETOP_NONE) {
+      select->lockingClause != NIL || select->distinctClause != NIL || select->op != SETOP_NONE ||
+      !is_plain_target(linitial_node(ResTarget, select->targetList))) {
     ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("access must be one condition"),
                     errdetail("It reads: %s", text),
                     errhint("Write it as in CREATE POLICY … USING (…), for example 'owner_id = "
@@ -210,6 +250,7 @@ void plan_given_access(Plan *plan, Relation relation, const char *access) {
     condition = psprintf("(%s) AND (%s)", plan->condition, deparse(relation, wanted));
   }
   const Policy *policy = policy_named(plan, access_name);
+  if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
   const int level = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
   const bool as_wanted = policy != nullptr && policy->permissive && policy->to_public &&
@@ -233,7 +274,8 @@ void plan_present_access(Plan *plan, Relation relation) {
     add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, plan->condition));
     return;
   }
-  if (!policy->permissive || confined_commands(policy, plan->attribute) == policy->commands) return;
+  if (!policy->permissive) refuse_foreign_policy(plan, policy);
+  if (confined_commands(policy, plan->attribute) == policy->commands) return;
   StringInfoData statement;
   initStringInfo(&statement);
   appendStringInfo(&statement, "ALTER POLICY %s ON %s", access_name, plan->relation);
@@ -254,7 +296,8 @@ void plan_row_security(Plan *plan) {
     const char kind = get_rel_relkind(relid);
     if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) continue;  // a foreign partition cannot
     if (is_enabled_and_forced(relid)) continue;
-    add(plan, psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY", relation_name(relid)));
+    add_for(plan, relid,
+            psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY", relation_name(relid)));
   }
 }
 
@@ -304,13 +347,31 @@ void run_statements(List *statements) {
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
   SPI_connect();
   const ListCell *cell;
-  foreach (cell, statements) SPI_execute(static_cast<const char *>(lfirst(cell)), false, 0);
+  foreach (cell, statements) {
+    const Statement *statement = static_cast<const Statement *>(lfirst(cell));
+    as_owner(statement->relid, [&] { SPI_execute(statement->sql, false, 0); });
+  }
   SPI_finish();
   AtEOXact_GUC(true, level);
 }
 
+// Refuses who could not run the statements themselves: they run as the owner.
+void check_owner(List *statements) {
+  const ListCell *cell;
+  foreach (cell, statements) {
+    const Oid relid = static_cast<const Statement *>(lfirst(cell))->relid;
+    if (!compat::owns_relation(relid, GetUserId())) {
+      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", relation_name(relid)),
+                      errdetail("protect() does what its caller may do."),
+                      errhint("Call it as the owner, or as a member of that role.")));
+    }
+  }
+}
+
 RT_FUNCTION(rls_tenant_protect) {
-  run_statements(statements_for_call(fcinfo));
+  List *statements = statements_for_call(fcinfo);
+  check_owner(statements);
+  run_statements(statements);
   PG_RETURN_VOID();
 }
 
@@ -320,7 +381,7 @@ RT_FUNCTION(rls_tenant_protect_sql) {
   List *statements = statements_for_call(fcinfo);
   const ListCell *cell;
   foreach (cell, statements) {
-    Datum value = CStringGetTextDatum(psprintf("%s;", static_cast<const char *>(lfirst(cell))));
+    Datum value = CStringGetTextDatum(psprintf("%s;", static_cast<const Statement *>(lfirst(cell))->sql));
     bool isnull = false;
     tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
   }

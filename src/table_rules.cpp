@@ -58,8 +58,8 @@ const char *type_for_new_column() {
 void check_column(Report *report, AttrNumber attribute) {
   if (attribute == InvalidAttrNumber) {
     add(report, "no_tenant_column", psprintf("there is no column %s", quote_identifier(tenant_column)),
-        psprintf("ALTER TABLE %s ADD COLUMN %s %s; %s", relation_name(report->relid), quote_identifier(tenant_column),
-                 type_for_new_column(), protect_call(report->relid, attribute)));
+        psprintf("ALTER TABLE %s ADD COLUMN %s %s; /* UPDATE the rows that are there */ %s", relation_name(report->relid),
+                 quote_identifier(tenant_column), type_for_new_column(), protect_call(report->relid, attribute)));
     return;
   }
   if (is_not_null(report->relid, attribute)) return;
@@ -80,6 +80,20 @@ void check_row_security(Report *report, AttrNumber attribute, bool has_policies,
     add(report, "rls_not_forced", "row-level security is not forced, so the owner passes it by",
         alter(report->relid, "FORCE ROW LEVEL SECURITY"));
   }
+}
+
+bool has_confining_policy(List *policies, AttrNumber attribute, bool restrictive_only);
+
+// Called for tables without tenant ancestor: what a parent that is no tenant table shows, no policy of the child hides.
+void check_parents(Report *report, List *policies, AttrNumber attribute, bool enabled) {
+  List *parents = parents_of(report->relid);
+  if (parents == NIL || !enabled || !has_confining_policy(policies, attribute, false)) return;
+  const Oid parent = linitial_oid(parents);
+  const char *detach = get_rel_relispartition(report->relid)
+                           ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(report->relid))
+                           : alter(report->relid, psprintf("NO INHERIT %s", relation_name(parent)));
+  add(report, "unlike_parent", psprintf("its rows are also read through %s, which is no tenant table", relation_name(parent)),
+      detach);
 }
 
 // The commands that a RESTRICTIVE policy confines for every role.
@@ -132,13 +146,34 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
   }
 }
 
+// Whether a policy speaks of the attribute at all: false confines every attribute and says nothing of any.
+bool names(const Policy *policy, AttrNumber attribute) {
+  Bitmapset *used = nullptr;
+  pull_varattnos(policy->qual, 1, &used);
+  pull_varattnos(policy->check, 1, &used);
+  return bms_is_member(attribute - FirstLowInvalidHeapAttributeNumber, used);
+}
+
 // Whether some policy confines some command to the attribute.
 bool has_confining_policy(List *policies, AttrNumber attribute, bool restrictive_only) {
   const ListCell *cell;
   foreach (cell, policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
     if (restrictive_only && policy->permissive) continue;
-    if (confines(policy->qual, attribute) || confines(policy->check, attribute)) return true;
+    if (names(policy, attribute) && (confines(policy->qual, attribute) || confines(policy->check, attribute))) return true;
+  }
+  return false;
+}
+
+// Whether a RESTRICTIVE policy for all roles and commands says that the attribute is the tenant's.
+bool has_whole_floor(List *policies, AttrNumber attribute) {
+  const ListCell *cell;
+  foreach (cell, policies) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    if (!policy->permissive && policy->to_public && names(policy, attribute) &&
+        confined_commands(policy, attribute) == all_commands) {
+      return true;
+    }
   }
   return false;
 }
@@ -158,7 +193,8 @@ RowSecurity row_security_of(Oid relid) {
   return result;
 }
 
-// The direct parents of a partition or inheritance child.
+}  // namespace
+
 List *parents_of(Oid relid) {
   List *parents = NIL;
   Relation catalog = table_open(InheritsRelationId, AccessShareLock);
@@ -173,14 +209,13 @@ List *parents_of(Oid relid) {
   return parents;
 }
 
-}  // namespace
-
 const char *default_tenant_column() { return tenant_column; }
 
 const char *relation_name(Oid relid) {
   const char *name = get_rel_name(relid);
   if (name == nullptr) return psprintf("%u", relid);  // dropped meanwhile
-  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+  const Oid schema = get_rel_namespace(relid);
+  return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), name);
 }
 
 const char *protect_call(Oid relid, AttrNumber attribute) {
@@ -191,18 +226,22 @@ const char *protect_call(Oid relid, AttrNumber attribute) {
 }
 
 AttrNumber tenant_attribute(Oid relid, List *policies) {
-  const AttrNumber named = get_attnum(relid, tenant_column);
-  if (named > 0 && has_confining_policy(policies, named, true)) return named;
-  AttrNumber last = 0;
-  with_syscache(RELOID, ObjectIdGetDatum(relid),
-                [&](HeapTuple tuple) { last = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts; });
-  for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
-    if (has_confining_policy(policies, attribute, true)) return attribute;
-  }
   const Oid ancestor = tenant_ancestor(relid);
   if (OidIsValid(ancestor)) {
     const AttrNumber attribute = tenant_attribute(ancestor, relation_policies(ancestor));
     return get_attnum(relid, get_attname(ancestor, attribute, false));
+  }
+  const AttrNumber named = get_attnum(relid, tenant_column);
+  if (named > 0 && has_whole_floor(policies, named)) return named;
+  AttrNumber last = 0;
+  with_syscache(RELOID, ObjectIdGetDatum(relid),
+                [&](HeapTuple tuple) { last = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts; });
+  for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
+    if (has_whole_floor(policies, attribute)) return attribute;
+  }
+  if (named > 0) return named;
+  for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
+    if (has_confining_policy(policies, attribute, true)) return attribute;
   }
   return named > 0 ? named : InvalidAttrNumber;
 }
@@ -210,7 +249,7 @@ AttrNumber tenant_attribute(Oid relid, List *policies) {
 bool is_tenant_table(Oid relid) {
   if (!row_security_of(relid).enabled) return false;
   List *policies = relation_policies(relid);
-  return has_confining_policy(policies, tenant_attribute(relid, policies), false);
+  return policies != NIL && has_confining_policy(policies, tenant_attribute(relid, policies), false);
 }
 
 Oid tenant_ancestor(Oid relid) {
@@ -234,7 +273,8 @@ bool is_enabled_and_forced(Oid relid) {
 List *table_faults(Oid relid) {
   Report report = {relid, NIL};
   const RowSecurity security = row_security_of(relid);
-  if (!security.found) return NIL;
+  const char kind = get_rel_relkind(relid);
+  if (!security.found || (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)) return NIL;
   List *policies = relation_policies(relid);
   const AttrNumber attribute = tenant_attribute(relid, policies);
   if (OidIsValid(tenant_ancestor(relid))) {
@@ -245,7 +285,9 @@ List *table_faults(Oid relid) {
     check_policies(&report, policies, attribute, security.enabled, true);
     return report.faults;
   }
-  if (get_rel_relispartition(relid)) return NIL;  // its partitioned table answers for it
+  if (get_rel_relispartition(relid) && policies == NIL) return NIL;  // its partitioned table answers for it
+  check_parents(&report, policies, attribute, security.enabled);
+  if (get_rel_relispartition(relid)) return report.faults;
   check_column(&report, attribute);
   check_row_security(&report, attribute, policies != NIL, security.enabled, security.forced);
   if (attribute != InvalidAttrNumber) check_policies(&report, policies, attribute, security.enabled, false);

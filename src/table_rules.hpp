@@ -24,6 +24,9 @@ AttrNumber tenant_attribute(Oid relid, List *policies);
 // Whether the relation is under row-level security, with a policy that confines rows to the tenant.
 bool is_tenant_table(Oid relid);
 
+// The direct parents of a partition or inheritance child.
+List *parents_of(Oid relid);
+
 // The nearest ancestor (partitioned table or inheritance parent) that is a tenant table, or InvalidOid.
 Oid tenant_ancestor(Oid relid);
 

@@ -23,6 +23,12 @@ SELECT guard_maker();
 DO $$BEGIN EXECUTE 'CREATE TABLE guard_made (id int)'; END $$;
 CREATE PROCEDURE guard_committer() LANGUAGE plpgsql AS $$BEGIN CREATE TABLE guard_made (id int); COMMIT; END $$;
 CALL guard_committer();
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) CREATE TABLE guard_explained AS SELECT 1 AS id;
+CREATE FUNCTION guard_refreshed() RETURNS int LANGUAGE plpgsql AS $$BEGIN CREATE TABLE IF NOT EXISTS guard_made (id int); RETURN 1; END $$;
+CREATE MATERIALIZED VIEW guard_refreshing AS SELECT guard_refreshed() WITH NO DATA;
+REFRESH MATERIALIZED VIEW guard_refreshing;
+DROP MATERIALIZED VIEW guard_refreshing;
+DROP FUNCTION guard_refreshed;
 BEGIN; CREATE TABLE guard_prepared (id int); PREPARE TRANSACTION 'regress_guard';
 SELECT count(*) FROM pg_class WHERE relname LIKE 'guard\_%' AND relkind IN ('r', 'p');
 
@@ -91,8 +97,21 @@ SELECT guard_judge(q), q FROM unnest(ARRAY[
   'tenant_id IS NOT DISTINCT FROM rls_tenant.current_tenant_uuid()', 'coalesce(tenant_id = rls_tenant.current_tenant_uuid(), true)', '(tenant_id = rls_tenant.current_tenant_uuid()) IS NOT FALSE',
   'coalesce(tenant_id, rls_tenant.current_tenant_uuid()) = rls_tenant.current_tenant_uuid()', 'CASE WHEN id > 0 THEN tenant_id = rls_tenant.current_tenant_uuid() ELSE true END',
   'tenant_id = (SELECT rls_tenant.current_tenant_uuid() WHERE false)', 'tenant_id = (SELECT current_setting(''app.tenant'')::uuid)', 'tenant_id = current_setting(''app.tenant'')::uuid',
-  'tenant_id::text = rls_tenant.current_tenant_text()', 'EXISTS (SELECT FROM guard_mended m WHERE m.tenant_id = rls_tenant.current_tenant_uuid())',
+  'tenant_id::text = rls_tenant.current_tenant_text()', 'tenant_id::text::bpchar = rls_tenant.current_tenant_text()::bpchar', 'EXISTS (SELECT FROM guard_mended m WHERE m.tenant_id = rls_tenant.current_tenant_uuid())',
   'tenant_id IN (SELECT rls_tenant.current_tenant_uuid())', 'ROW(tenant_id) = ROW(rls_tenant.current_tenant_uuid())']) q;
+
+-- The tenant column is the one that a whole floor confines, else the one of the setting's name.
+BEGIN;
+CREATE TABLE guard_invoice (id int, tenant_id uuid NOT NULL, seller uuid);
+CREATE POLICY p ON guard_invoice AS RESTRICTIVE FOR DELETE USING (seller = rls_tenant.current_tenant_uuid());
+CREATE POLICY q ON guard_invoice AS RESTRICTIVE FOR UPDATE USING (false);
+SELECT rls_tenant.protect_sql('guard_invoice');
+CREATE TABLE guard_false (id int);
+CREATE POLICY q ON guard_false AS RESTRICTIVE USING (false);
+SELECT * FROM rls_tenant.table_faults('guard_false');
+CREATE VIEW guard_view AS SELECT 1;
+SELECT * FROM rls_tenant.table_faults('guard_view');
+ROLLBACK;
 
 -- What is passed over.
 CREATE TEMP TABLE guard_temp (id int);
@@ -165,6 +184,22 @@ WHERE relname ~ '^guard_(part|child|grandchild|old|legacy)' AND relkind IN ('r',
 -- A part with policies of its own must confine as well.
 BEGIN; CREATE TABLE guard_open PARTITION OF guard_part FOR VALUES FROM ('2027-01-01') TO ('2027-02-01'); CREATE POLICY open ON guard_open USING (true); COMMIT;
 BEGIN; CREATE TABLE guard_open PARTITION OF guard_part FOR VALUES FROM ('2027-01-01') TO ('2027-02-01'); SELECT rls_tenant.protect('guard_open'); CREATE POLICY open ON guard_open USING (true); COMMIT;
+-- A tenant table below a parent that is none: its rows are seen through the parent.
+SELECT rls_tenant.exempt('public', 'guard\_base%', 'a test', '{no_tenant_column}');
+CREATE TABLE guard_base (id int);
+BEGIN; CREATE TABLE guard_below (tenant_id uuid) INHERITS (guard_base); SELECT rls_tenant.protect('guard_below'); COMMIT;
+BEGIN; CREATE TABLE guard_below (id int, tenant_id uuid); SELECT rls_tenant.protect('guard_below'); COMMIT;
+ALTER TABLE guard_below INHERIT guard_base;
+CREATE TABLE guard_base_2 (id int, tenant_id uuid NOT NULL) PARTITION BY LIST (id);
+SELECT rls_tenant.exempt('public', 'guard\_base%', 'a test');
+CREATE TABLE guard_base_2 (id int, tenant_id uuid NOT NULL) PARTITION BY LIST (id);
+ALTER TABLE guard_base_2 ATTACH PARTITION guard_below DEFAULT;
+DELETE FROM rls_tenant.exemption;
+-- ATTACH and INHERIT of a table that is open to those who name it.
+SET row_security = off;
+CREATE TABLE guard_attached (LIKE guard_part); CREATE POLICY open ON guard_attached USING (true);
+RESET row_security;
+ALTER TABLE guard_part ATTACH PARTITION guard_attached FOR VALUES FROM ('2028-01-01') TO ('2028-02-01');
 -- By whoever makes them: the table's owner does it.
 CREATE FUNCTION guard_partition_manager() RETURNS void LANGUAGE sql SECURITY DEFINER AS
   $$CREATE TABLE guard_part_5 PARTITION OF guard_part FOR VALUES FROM ('2026-05-01') TO ('2026-06-01')$$;
@@ -188,6 +223,9 @@ SELECT rls_tenant.exempt('public', 'x', ' ');
 SELECT rls_tenant.exempt('public', 'x\', 'why');
 SELECT rls_tenant.exempt('public', 'x', 'why', '{rls_of}');
 SELECT rls_tenant.exempt('public', 'x', 'why', '{}');
+SELECT rls_tenant.exempt('public', 'x', 'why', '{NULL}');
+SELECT rls_tenant.exempt('', 'x', 'why');
+SELECT rls_tenant.baseline('');
 SET ROLE regress_guard_app;
 SELECT rls_tenant.exempt('public', 'x', 'why');
 SELECT rls_tenant.baseline();
@@ -219,7 +257,9 @@ CREATE TABLE guard_part_7 PARTITION OF guard_part FOR VALUES FROM ('2026-07-01')
 SET rls_tenant.guard = protect;
 CREATE TABLE guard_protected (tenant_id uuid, id int);
 CREATE TABLE guard_unprotectable (id int);
-CREATE TABLE guard_unprotectable (tenant_id jsonb);
+BEGIN; CREATE TABLE guard_unprotectable (tenant_id jsonb); CREATE TABLE guard_unprotectable_2 AS SELECT NULL::uuid AS tenant_id; CREATE TABLE guard_protected_4 (tenant_id uuid); COMMIT;
+BEGIN; CREATE TABLE guard_protected_5 (tenant_id uuid); CREATE TABLE guard_a_child () INHERITS (guard_protected_5); CREATE TABLE guard_z_child () INHERITS (guard_protected_5); COMMIT;
+SELECT polrelid::regclass, count(*) FROM pg_policy WHERE polrelid::regclass::text ~ '^guard_(protected_5|._child)' GROUP BY 1;
 BEGIN; CREATE TABLE guard_protected_2 (tenant_id int) PARTITION BY LIST (tenant_id); CREATE TABLE guard_protected_2_1 PARTITION OF guard_protected_2 FOR VALUES IN (1); COMMIT;
 SET ROLE regress_guard_app;
 CREATE TABLE guard_protected_3 AS SELECT 'a'::text AS tenant_id;

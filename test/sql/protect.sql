@@ -126,6 +126,11 @@ SELECT rls_tenant.protect_sql('protect_note', access => 'true) OR (true');
 SELECT rls_tenant.protect_sql('protect_note', access => 'true, true');
 SELECT rls_tenant.protect_sql('protect_note', access => 'true FROM protect_note');
 SELECT rls_tenant.protect_sql('protect_note', access => '');
+SELECT rls_tenant.protect_sql('protect_note', access => '*');
+SELECT rls_tenant.protect_sql('protect_note', access => 'protect_note.*');
+SELECT rls_tenant.protect_sql('protect_note', access => 'public and');
+SELECT rls_tenant.protect_sql('protect_note', access => 'public owner');
+SELECT rls_tenant.protect_sql('protect_note', access => '(protect_note).*');
 SELECT rls_tenant.protect_sql('protect_note', access => 'no_such_column');
 SELECT rls_tenant.protect_sql('protect_note', access => 'body');
 SELECT rls_tenant.protect_sql('protect_note', access => 'count(*) > 0');
@@ -137,11 +142,15 @@ CREATE POLICY reading ON protect_own FOR SELECT USING (n > 0);
 SELECT rls_tenant.protect_sql('protect_own');
 SELECT rls_tenant.protect('protect_own');
 COMMIT;
--- Policies of our names that mean something else are put right.
+-- Policies of our names that mean something else are not touched; an access policy without tenant condition gets one.
 BEGIN;
 CREATE TABLE protect_wrong (tenant_id text NOT NULL, n int);
-CREATE POLICY tenant_isolation ON protect_wrong USING (true);
+CREATE POLICY tenant_isolation ON protect_wrong AS RESTRICTIVE USING (tenant_id = 'other' OR n > 0);
 CREATE POLICY tenant_access ON protect_wrong FOR UPDATE USING (n > 0) WITH CHECK (n > 1);
+SAVEPOINT s; SELECT rls_tenant.protect_sql('protect_wrong');
+ROLLBACK TO s; ALTER POLICY tenant_isolation ON protect_wrong RENAME TO other; ALTER POLICY tenant_access ON protect_wrong RENAME TO later; CREATE POLICY tenant_access ON protect_wrong AS RESTRICTIVE USING (n > 0); SELECT rls_tenant.protect_sql('protect_wrong');
+ROLLBACK TO s; ALTER POLICY tenant_isolation ON protect_wrong RENAME TO other; CREATE POLICY tenant_isolation ON protect_wrong USING (true); SELECT rls_tenant.protect('protect_wrong');
+ROLLBACK TO s; ALTER POLICY tenant_isolation ON protect_wrong RENAME TO other;
 SELECT rls_tenant.protect_sql('protect_wrong');
 SELECT rls_tenant.protect('protect_wrong');
 SELECT rls_tenant.protect_sql('protect_wrong');
@@ -165,6 +174,21 @@ SELECT rls_tenant.protect('protect_path');                   -- nothing to do
 SELECT rls_tenant.protect('protect_path', access => 'false');
 RESET ROLE;
 
+-- What an owner has put into a table does not run with the rights of the superuser who protects it.
+CREATE SCHEMA protect_hers AUTHORIZATION regress_protect_app;
+SET ROLE regress_protect_app;
+CREATE FUNCTION protect_hers.who(text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'runs as %', current_user; RETURN true; END $$;
+CREATE DOMAIN protect_hers.trap AS text CHECK (protect_hers.who(value));
+BEGIN;
+CREATE TABLE protect_hers.item (tenant_id text);
+CREATE POLICY tenant_access ON protect_hers.item USING ('{x}'::protect_hers.trap[] IS NOT NULL);
+RESET ROLE;
+SELECT rls_tenant.protect('protect_hers.item');
+COMMIT;
+SET client_min_messages = warning;
+DROP SCHEMA protect_hers CASCADE;
+RESET client_min_messages;
+
 -- What cannot be protected.
 CREATE VIEW protect_view AS SELECT 1 AS tenant_id;
 CREATE SEQUENCE protect_sequence;
@@ -180,6 +204,7 @@ ROLLBACK TO s; SELECT rls_tenant.protect('protect_none', 'tableoid');
 ROLLBACK TO s; SELECT rls_tenant.protect('protect_jsonb');
 ROLLBACK TO s; SELECT rls_tenant.protect('protect_char');
 ROLLBACK TO s; SELECT rls_tenant.protect('protect_collation');
+ROLLBACK TO s; CREATE TEMP TABLE protect_temp (tenant_id uuid); SELECT rls_tenant.protect('protect_temp');
 ROLLBACK TO s; SELECT rls_tenant.protect('protect_view');
 ROLLBACK TO s; SELECT rls_tenant.protect('protect_sequence');
 ROLLBACK TO s; SELECT rls_tenant.protect('pg_class');
