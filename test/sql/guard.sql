@@ -24,7 +24,7 @@ DO $$BEGIN EXECUTE 'CREATE TABLE guard_made (id int)'; END $$;
 CREATE PROCEDURE guard_committer() LANGUAGE plpgsql AS $$BEGIN CREATE TABLE guard_made (id int); COMMIT; END $$;
 CALL guard_committer();
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) CREATE TABLE guard_explained AS SELECT 1 AS id;
-CREATE FUNCTION guard_refreshed() RETURNS int LANGUAGE plpgsql AS $$BEGIN CREATE TABLE IF NOT EXISTS guard_made (id int); RETURN 1; END $$;
+CREATE FUNCTION guard_refreshed() RETURNS int LANGUAGE plpgsql AS $$BEGIN CREATE TABLE IF NOT EXISTS public.guard_made (id int); RETURN 1; END $$;
 CREATE MATERIALIZED VIEW guard_refreshing AS SELECT guard_refreshed() WITH NO DATA;
 REFRESH MATERIALIZED VIEW guard_refreshing;
 DROP MATERIALIZED VIEW guard_refreshing;
