@@ -91,7 +91,15 @@ bool canonical_text(ValueType type, ContextValue *value, char **newval) {
 
 // Refuses a value because of where it comes from or because this transaction has read another one.
 bool check_change(Setting setting, const ContextValue *value, GucSource source) {
-  if (IsParallelWorker() || source == PGC_S_TEST) return true;  // a worker restores what its leader was allowed
+  if (InitializingParallelWorker || source == PGC_S_TEST) return true;  // a worker restores what its leader was allowed
+  if (IsParallelWorker() && set_by_session(source) && !same_context_value(present(slot_of(setting)), value)) {
+    // By a function's SET clause, whose reading the leader would not hear of.
+    GUC_check_errcode(ERRCODE_ACTIVE_SQL_TRANSACTION);
+    GUC_check_errmsg("%s cannot change in a parallel worker", setting_name(setting));
+    GUC_check_errdetail("Its leader reads one %s and cannot know of another.", setting_word(setting));
+    GUC_check_errhint("Mark the function that sets it PARALLEL UNSAFE.");
+    return false;
+  }
   if (set_by_session(source) && drop_next_session_value) {
     drop_next_session_value = false;
     if (value == nullptr) return true;

@@ -11,6 +11,14 @@ namespace {
 
 ExecutorStart_hook_type previous_start = nullptr;
 ExecutorRun_hook_type previous_run = nullptr;
+ExecutorFinish_hook_type previous_finish = nullptr;
+
+// A query that is running now. Lives on the C stack.
+struct Running {
+  Running *outer;
+  SettingSet read;  // by its functions' queries
+};
+Running *running = nullptr;  // the innermost
 
 // Workers read for themselves and cannot tell their leader, so a parallel plan reads whatever is set.
 SettingSet settings_set() {
@@ -27,7 +35,7 @@ struct Binding {
   Binding **link;  // what points to this one
   const QueryDesc *query;
   SettingSet settings;
-  bool holds_rows;  // by its own plan, not by what workers may do
+  bool holds_rows;  // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
   MemoryContextCallback at_end;
 };
@@ -49,8 +57,8 @@ void unlink_binding(void *argument) {
 }
 
 // The binding of a query, if it has one.
-const Binding *find_binding(const QueryDesc *query) {
-  for (const Binding *binding = bindings; binding != nullptr; binding = binding->next) {
+Binding *find_binding(const QueryDesc *query) {
+  for (Binding *binding = bindings; binding != nullptr; binding = binding->next) {
     if (binding->query == query) return binding;
   }
   return nullptr;
@@ -81,31 +89,35 @@ const ContextValue *bind_setting(Setting setting) {
   return read_context(setting);
 }
 
-void start(QueryDesc *query, int flags) {
-  const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
-  SettingSet settings = settings_read_by(query->plannedstmt);
-  const bool holds_rows = settings != 0;
-  if (holds_rows) refuse_held_rows();
-  if (query->plannedstmt->parallelModeNeeded) settings |= settings_set();
-  if (settings == 0) {
-    next(query, flags);
-    return;
-  }
-  Binding bound = {};
-  for (Setting setting : all_settings) {
-    if (settings & setting_bit(setting)) bound.values[static_cast<int>(setting)] = bind_setting(setting);
-  }
-  next(query, flags);
+// Binds a query that has been started.
+void bind(QueryDesc *query, const Binding &bound) {
   const MemoryContext memory = query->estate->es_query_cxt;
   Binding *binding = static_cast<Binding *>(MemoryContextAlloc(memory, sizeof(Binding)));
   *binding = bound;
   binding->query = query;
-  binding->settings = settings;
-  binding->holds_rows = holds_rows;
   binding->at_end.func = unlink_binding;
   binding->at_end.arg = binding;
   link_binding(binding);
   MemoryContextRegisterResetCallback(memory, &binding->at_end);
+}
+
+void start(QueryDesc *query, int flags) {
+  const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
+  Binding bound = {};
+  bound.settings = settings_read_by(query->plannedstmt);
+  bound.holds_rows = bound.settings != 0;
+  if (bound.holds_rows) refuse_held_rows();
+  for (Running *outer = running; outer != nullptr; outer = outer->outer) outer->read |= bound.settings;
+  if (query->plannedstmt->parallelModeNeeded) bound.settings |= settings_set();
+  if (bound.settings == 0) {
+    next(query, flags);
+    return;
+  }
+  for (Setting setting : all_settings) {
+    if (bound.settings & setting_bit(setting)) bound.values[static_cast<int>(setting)] = bind_setting(setting);
+  }
+  next(query, flags);
+  bind(query, bound);
 }
 
 // Refuses to go on for another tenant than the one the query was started for.
@@ -120,21 +132,63 @@ void check_binding(const Binding *binding) {
   }
 }
 
-void run(RT_EXECUTOR_RUN_PARAMETERS) {
-  const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
-  const Binding *binding = find_binding(query);
+// After a query has run whose functions read: its rows may be theirs, kept for a later FETCH. Where the functions read
+// the query's own context, it is bound to that from now on.
+void bind_late(QueryDesc *query, Binding *binding, SettingSet read) {
+  Binding bound = {};
   if (binding == nullptr) {
-    next(RT_EXECUTOR_RUN_ARGUMENTS);
+    binding = &bound;
+  } else if (binding->holds_rows && (read & ~binding->settings) == 0) {
     return;
   }
-  check_binding(binding);
-  const SettingSet settings = binding->settings;
+  for (Setting setting : all_settings) {
+    const ContextSlot &slot = context_slots[static_cast<int>(setting)];
+    if ((read & ~binding->settings & setting_bit(setting)) == 0 || !slot.latched) continue;
+    if (!same_context_value(slot.reading, present_context(setting))) continue;  // a function's SET clause
+    binding->settings |= setting_bit(setting);
+    binding->values[static_cast<int>(setting)] = slot.reading;
+  }
+  binding->holds_rows = true;
+  if (binding == &bound) bind(query, bound);
+}
+
+// Runs part of a query that reads these settings; tells what its functions have read. Not inline: its caller's
+// variables must not be in registers that the jump of an error restores.
+template <typename Fn>
+__attribute__((noinline)) SettingSet run_watched(SettingSet settings, const Fn &part) {
+  Running here = {running, 0};
+  running = &here;
   context_running(settings, 1);
   PG_TRY();
-  { next(RT_EXECUTOR_RUN_ARGUMENTS); }
+  { part(); }
   PG_FINALLY();
-  { context_running(settings, -1); }
+  {
+    running = here.outer;
+    context_running(settings, -1);
+  }
   PG_END_TRY();
+  return here.read;
+}
+
+// Runs part of a query: nothing it reads may change meanwhile, and what its functions read is noticed.
+template <typename Fn>
+void run_part(QueryDesc *query, const Fn &part) {
+  static_assert(jump_safe<Fn>);
+  Binding *binding = find_binding(query);
+  if (binding != nullptr) check_binding(binding);
+  const SettingSet read = run_watched(binding != nullptr ? binding->settings : 0, part);
+  if (read != 0) bind_late(query, binding, read);
+}
+
+void run(RT_EXECUTOR_RUN_PARAMETERS) {
+  const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
+  run_part(query, [&] { next(RT_EXECUTOR_RUN_ARGUMENTS); });
+}
+
+// Data-modifying WITH queries that nobody reads, and AFTER triggers, run here.
+void finish(QueryDesc *query) {
+  const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
+  run_part(query, [&] { next(query); });
 }
 
 }  // namespace
@@ -144,6 +198,8 @@ void execution_init() {
   ExecutorStart_hook = start;
   previous_run = ExecutorRun_hook;
   ExecutorRun_hook = run;
+  previous_finish = ExecutorFinish_hook;
+  ExecutorFinish_hook = finish;
 }
 
 }  // namespace rls_tenant
