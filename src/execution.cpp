@@ -156,6 +156,7 @@ void bind_late(QueryDesc *query, Binding *binding, SettingSet read) {
 // variables must not be in registers that the jump of an error restores.
 template <typename Fn>
 __attribute__((noinline)) SettingSet run_watched(SettingSet settings, const Fn &part) {
+  static_assert(jump_safe<Fn>);
   Running here = {running, 0};
   running = &here;
   context_running(settings, 1);
@@ -170,25 +171,22 @@ __attribute__((noinline)) SettingSet run_watched(SettingSet settings, const Fn &
   return here.read;
 }
 
-// Runs part of a query: nothing it reads may change meanwhile, and what its functions read is noticed.
-template <typename Fn>
-void run_part(QueryDesc *query, const Fn &part) {
-  static_assert(jump_safe<Fn>);
+// Nothing that a query reads may change while it runs, and what its functions read is noticed.
+void run(RT_EXECUTOR_RUN_PARAMETERS) {
+  const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
   Binding *binding = find_binding(query);
   if (binding != nullptr) check_binding(binding);
-  const SettingSet read = run_watched(binding != nullptr ? binding->settings : 0, part);
+  const SettingSet settings = binding != nullptr ? binding->settings : 0;
+  const SettingSet read = run_watched(settings, [&] { next(RT_EXECUTOR_RUN_ARGUMENTS); });
   if (read != 0) bind_late(query, binding, read);
 }
 
-void run(RT_EXECUTOR_RUN_PARAMETERS) {
-  const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
-  run_part(query, [&] { next(RT_EXECUTOR_RUN_ARGUMENTS); });
-}
-
-// Data-modifying WITH queries that nobody reads, and AFTER triggers, run here.
+// Data-modifying WITH queries that nobody reads, and AFTER triggers, run here. So does the closing of a cursor, which must
+// succeed under whatever context.
 void finish(QueryDesc *query) {
   const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
-  run_part(query, [&] { next(query); });
+  const Binding *binding = find_binding(query);
+  run_watched(binding != nullptr ? binding->settings : 0, [&] { next(query); });
 }
 
 }  // namespace

@@ -94,6 +94,29 @@ FETCH 2 FROM by_rank;
 RESET rls_tenant.tenant_id;
 FETCH 2 FROM by_rank;
 ROLLBACK;
+-- Closing a cursor is no read.
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+DECLARE a CURSOR FOR SELECT note FROM plans_item;
+DECLARE b CURSOR FOR SELECT note FROM plans_item;
+FETCH 1 FROM a;
+SET LOCAL rls_tenant.tenant_id = '2';
+CLOSE a;
+COMMIT;
+-- Data-modifying queries that nobody reads are a part of their statement.
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+WITH x AS (UPDATE plans_item SET rank = rank), y AS (UPDATE plans_item SET note = note RETURNING set_config('rls_tenant.tenant_id', '2', true)) SELECT 1;
+ROLLBACK;
+-- The rows of a function are the tenant's, too.
+CREATE FUNCTION pg_temp.rows_of_function() RETURNS SETOF text LANGUAGE plpgsql AS $$BEGIN RETURN QUERY SELECT note FROM plans_item ORDER BY rank; END $$;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+DECLARE c CURSOR FOR SELECT * FROM pg_temp.rows_of_function();
+FETCH 1 FROM c;
+SET LOCAL rls_tenant.tenant_id = '2';
+FETCH 1 FROM c;
+ROLLBACK;
 -- Opened and not yet fetched; a context that is not there when it is opened.
 BEGIN;
 SET LOCAL rls_tenant.tenant_id = '1';
@@ -189,6 +212,12 @@ BEGIN; SELECT pg_temp.as_two(); EXECUTE in_parallel; ROLLBACK;
 BEGIN; SELECT pg_temp.as_two(); SET LOCAL rls_tenant.tenant_id = '2'; EXECUTE in_parallel; COMMIT;
 SELECT pg_temp.as_two();
 -- Workers that read by a function, of which the leader knows nothing: what is set when they start is read.
+CREATE FUNCTION pg_temp.switching_worker() RETURNS text STABLE PARALLEL SAFE LANGUAGE plpgsql SET rls_tenant.tenant_id = '2' AS $$BEGIN RETURN (SELECT min(note) FROM plans_item); END $$;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+SELECT max(pg_temp.switching_worker()) FROM plans_other;
+ROLLBACK;
+SELECT max(pg_temp.switching_worker()) FROM plans_other;
 CREATE FUNCTION pg_temp.in_worker() RETURNS text STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$BEGIN RETURN (SELECT min(note) FROM plans_item); END $$;
 BEGIN;
 SET LOCAL rls_tenant.tenant_id = '1';
@@ -209,7 +238,7 @@ COMMIT;
 RESET ROLE;
 
 RESET ALL;
-DROP FUNCTION pg_temp.as_two, pg_temp.rows_of_two, pg_temp.lazy, pg_temp.in_worker, plans_sql, plans_sql_kept, plans_plpgsql, plans_simple;
+DROP FUNCTION pg_temp.as_two, pg_temp.rows_of_two, pg_temp.lazy, pg_temp.in_worker, pg_temp.switching_worker, pg_temp.rows_of_function, plans_sql, plans_sql_kept, plans_plpgsql, plans_simple;
 DROP TABLE plans_item, plans_other;
 DELETE FROM rls_tenant.exemption;
 DROP ROLE regress_plans_app;

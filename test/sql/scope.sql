@@ -96,6 +96,16 @@ BEGIN
     COMMIT;
   END LOOP;
 END $$;
+CREATE FUNCTION scope_rows() RETURNS SETOF text LANGUAGE plpgsql AS $$BEGIN RETURN QUERY SELECT note FROM scope_item; END $$;
+CREATE PROCEDURE scope_loop_rows() LANGUAGE plpgsql AS $$
+DECLARE note text;
+BEGIN
+  PERFORM rls_tenant.set_context('a');
+  FOR note IN SELECT * FROM scope_rows() LOOP
+    COMMIT;
+    RAISE NOTICE 'row of a: %', note;
+  END LOOP;
+END $$;
 CREATE PROCEDURE scope_loop_other() LANGUAGE plpgsql AS $$
 DECLARE tenant text;
 BEGIN
@@ -109,6 +119,7 @@ SET ROLE regress_scope_app;
 CALL scope_each();
 CALL scope_loop();
 CALL scope_loop_function();
+CALL scope_loop_rows();
 CALL scope_loop_other();
 
 -- What a procedure was called with stays good after it has committed.
@@ -226,6 +237,6 @@ BEGIN; SELECT rls_tenant.set_context('other'); SELECT rls_tenant.clear_context()
 DROP DATABASE regress_scope_pinned;
 
 DROP TABLE scope_item;
-DROP PROCEDURE scope_argument, scope_each, scope_loop, scope_loop_function, scope_loop_other;
-DROP FUNCTION scope_note, scope_clause, scope_setter, scope_definer, scope_deferred;
+DROP PROCEDURE scope_argument, scope_each, scope_loop, scope_loop_function, scope_loop_rows, scope_loop_other;
+DROP FUNCTION scope_rows, scope_note, scope_clause, scope_setter, scope_definer, scope_deferred;
 DROP ROLE regress_scope_app, regress_scope_owner;
