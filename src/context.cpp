@@ -101,8 +101,7 @@ bool check_change(Setting setting, const ContextValue *value, GucSource source) 
     return false;
   }
   if (set_by_session(source) && drop_next_session_value) {
-    drop_next_session_value = false;
-    if (value == nullptr) return true;
+    drop_next_session_value = false;  // an empty one, too: it would hide what a DBA has pinned
     GUC_check_errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
     GUC_check_errmsg("a value of %s that was set for the session is dropped", setting_name(setting));
     GUC_check_errdetail("It was set before the library rls_tenant was loaded, and a context lasts one transaction.");

@@ -16,7 +16,8 @@ ExecutorFinish_hook_type previous_finish = nullptr;
 // A query that is running now. Lives on the C stack.
 struct Running {
   Running *outer;
-  SettingSet read;  // by its functions' queries
+  SettingSet read;         // by its functions' queries
+  const char *held_by;     // the cursor that keeps its rows after the transaction, or nullptr
 };
 Running *running = nullptr;  // the innermost
 
@@ -64,19 +65,23 @@ Binding *find_binding(const QueryDesc *query) {
   return nullptr;
 }
 
-// Whether the rows of the active portal are kept after its transaction: WITH HOLD, or COMMIT inside a loop over it.
-bool rows_are_held() {
+// The cursor that keeps the rows which are being made after the transaction: WITH HOLD, or COMMIT inside a loop over it.
+// Functions may have opened cursors of their own within it.
+const char *holding_cursor() {
+  if (running != nullptr && running->held_by != nullptr) return running->held_by;
   const Portal portal = ActivePortal;
-  return PortalIsValid(portal) && ((portal->cursorOptions & CURSOR_OPT_HOLD) != 0 ||
-                                   (portal->strategy == PORTAL_ONE_SELECT && portal->holdStore != nullptr));
+  if (!PortalIsValid(portal)) return nullptr;
+  const bool held = (portal->cursorOptions & CURSOR_OPT_HOLD) != 0 ||
+                    (portal->strategy == PORTAL_ONE_SELECT && portal->holdStore != nullptr);
+  return held ? portal->name : nullptr;
 }
 
 void refuse_held_rows() {
-  if (!rows_are_held()) return;
+  const char *cursor = holding_cursor();
+  if (cursor == nullptr) return;
   ereport(ERROR, (errcode(ERRCODE_INVALID_CURSOR_DEFINITION),
                   errmsg("a cursor over rows of a tenant cannot outlive its transaction"),
-                  errdetail("The rows of cursor \"%s\" depend on the context, which ends with the transaction.",
-                            ActivePortal->name),
+                  errdetail("The rows of cursor \"%s\" depend on the context, which ends with the transaction.", cursor),
                   errhint("Declare the cursor WITHOUT HOLD, or COMMIT after the loop instead of inside it.")));
 }
 
@@ -157,7 +162,7 @@ void bind_late(QueryDesc *query, Binding *binding, SettingSet read) {
 template <typename Fn>
 __attribute__((noinline)) SettingSet run_watched(SettingSet settings, const Fn &part) {
   static_assert(jump_safe<Fn>);
-  Running here = {running, 0};
+  Running here = {running, 0, holding_cursor()};
   running = &here;
   context_running(settings, 1);
   PG_TRY();

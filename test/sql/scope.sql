@@ -97,6 +97,11 @@ BEGIN
   END LOOP;
 END $$;
 CREATE FUNCTION scope_rows() RETURNS SETOF text LANGUAGE plpgsql AS $$BEGIN RETURN QUERY SELECT note FROM scope_item; END $$;
+CREATE FUNCTION scope_each_row() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE note text;
+BEGIN
+  FOR note IN SELECT i.note FROM scope_item i LOOP RETURN NEXT note; END LOOP;   -- a cursor of its own
+END $$;
 CREATE PROCEDURE scope_loop_rows() LANGUAGE plpgsql AS $$
 DECLARE note text;
 BEGIN
@@ -153,6 +158,10 @@ DECLARE c CURSOR WITH HOLD FOR SELECT scope_note();
 FETCH 1 FROM c;
 ROLLBACK TO s;
 DECLARE c CURSOR WITH HOLD FOR SELECT scope_note();
+COMMIT;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = 'a';
+DECLARE c CURSOR WITH HOLD FOR SELECT * FROM scope_each_row();
 COMMIT;
 BEGIN;
 DECLARE c CURSOR WITH HOLD FOR SELECT 'no tenant''s row';
@@ -238,5 +247,5 @@ DROP DATABASE regress_scope_pinned;
 
 DROP TABLE scope_item;
 DROP PROCEDURE scope_argument, scope_each, scope_loop, scope_loop_function, scope_loop_rows, scope_loop_other;
-DROP FUNCTION scope_rows, scope_note, scope_clause, scope_setter, scope_definer, scope_deferred;
+DROP FUNCTION scope_each_row, scope_rows, scope_note, scope_clause, scope_setter, scope_definer, scope_deferred;
 DROP ROLE regress_scope_app, regress_scope_owner;
