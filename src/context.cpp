@@ -270,10 +270,9 @@ void define_setting_type() {
 // Takes back what the transaction set for longer than itself; SET LOCAL ends by itself.
 void end_context() {
   for (Setting setting : all_settings) {
-    const ContextSlot &slot = slot_of(setting);
-    if (slot.extra == nullptr || !set_by_session(slot.extra->source)) continue;
-    const guc_stack *stack = slot.record->stack;
-    if (stack != nullptr && stack->state == GUC_LOCAL && stack->prev == nullptr) continue;
+    // What the transaction left alone needs nothing, and SET LOCAL ends by itself, unless it only masks a SET.
+    const guc_stack *stack = slot_of(setting).record->stack;
+    if (stack == nullptr || (stack->state == GUC_LOCAL && stack->prev == nullptr)) continue;
     set_config_option(setting_name(setting), nullptr, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, ERROR, false);
   }
 }

@@ -180,6 +180,9 @@ COMMIT PREPARED 'regress_scope';
 SELECT tenant_id IS NULL FROM rls_tenant.current_context();
 BEGIN; SET LOCAL rls_tenant.tenant_id = 'a'; SELECT note FROM scope_item ORDER BY 1; COMMIT;
 
+-- A value for the session that SET LOCAL masks does not come back.
+BEGIN; SELECT set_config('rls_tenant.tenant_id', 'a', false); SET LOCAL rls_tenant.tenant_id TO DEFAULT; COMMIT;
+SELECT tenant_id IS NULL FROM rls_tenant.current_context();
 -- DISCARD ALL, RESET ALL.
 SELECT set_config('rls_tenant.tenant_id', 'a', false);
 DISCARD ALL;
