@@ -36,6 +36,7 @@ struct Binding {
   Binding **link;  // what points to this one
   const QueryDesc *query;
   SettingSet settings;
+  SettingSet own;   // those that its own plan reads: they hold still while it runs
   bool holds_rows;  // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
   MemoryContextCallback at_end;
@@ -110,10 +111,12 @@ void start(QueryDesc *query, int flags) {
   const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
   Binding bound = {};
   bound.settings = settings_read_by(query->plannedstmt);
+  bound.own = bound.settings;
   bound.holds_rows = bound.settings != 0;
   if (bound.holds_rows) refuse_held_rows();
   for (Running *outer = running; outer != nullptr; outer = outer->outer) outer->read |= bound.settings;
   if (query->plannedstmt->parallelModeNeeded) bound.settings |= settings_set();
+  if (query->plannedstmt->parallelModeNeeded) bound.own = bound.settings;
   if (bound.settings == 0) {
     next(query, flags);
     return;
@@ -143,12 +146,12 @@ void bind_late(QueryDesc *query, Binding *binding, SettingSet read) {
   Binding bound = {};
   if (binding == nullptr) {
     binding = &bound;
-  } else if (binding->holds_rows && (read & ~binding->settings) == 0) {
+  } else if (binding->holds_rows && (read & ~binding->own) == 0) {
     return;
   }
   for (Setting setting : all_settings) {
     const ContextSlot &slot = context_slots[static_cast<int>(setting)];
-    if ((read & ~binding->settings & setting_bit(setting)) == 0 || !slot.latched) continue;
+    if ((read & ~binding->own & setting_bit(setting)) == 0 || !slot.latched) continue;
     if (!same_context_value(slot.reading, present_context(setting))) continue;  // a function's SET clause
     binding->settings |= setting_bit(setting);
     binding->values[static_cast<int>(setting)] = slot.reading;
@@ -181,7 +184,7 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
   Binding *binding = find_binding(query);
   if (binding != nullptr) check_binding(binding);
-  const SettingSet settings = binding != nullptr ? binding->settings : 0;
+  const SettingSet settings = binding != nullptr ? binding->own : 0;
   const SettingSet read = run_watched(settings, [&] { next(RT_EXECUTOR_RUN_ARGUMENTS); });
   if (read != 0) bind_late(query, binding, read);
 }
@@ -191,7 +194,7 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
 void finish(QueryDesc *query) {
   const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
   const Binding *binding = find_binding(query);
-  run_watched(binding != nullptr ? binding->settings : 0, [&] { next(query); });
+  run_watched(binding != nullptr ? binding->own : 0, [&] { next(query); });
 }
 
 }  // namespace

@@ -65,9 +65,12 @@ void refresh() {
   }
 }
 
-// A function changed: ours, or, while we know none, perhaps ours from now on.
+// What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
+constexpr int known_count_complete = setting_count * (1 + getter_count);
+
+// A function changed: ours, or, while we do not know them all, perhaps ours from now on.
 void on_function_change(Datum, int, uint32 hash) {
-  if (hash == 0 || known_count == 0) {
+  if (hash == 0 || known_count < known_count_complete) {
     valid = false;
     return;
   }

@@ -16,7 +16,7 @@ __attribute__((visibility("default"))) void _PG_init();
 
 void _PG_init() {
   using namespace rls_tenant;
-  if (IsParallelWorker() && !InitializingParallelWorker) {
+  if (IsInParallelMode() && !InitializingParallelWorker) {
     // Its leader has not looked at the settings that it handed down, and the worker cannot tell old ones from new.
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("a parallel worker needs the library rls_tenant, which its session has not loaded"),
