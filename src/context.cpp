@@ -100,14 +100,6 @@ bool check_change(Setting setting, const ContextValue *value, GucSource source) 
     GUC_check_errhint("Mark the function that sets it PARALLEL UNSAFE.");
     return false;
   }
-  if (set_by_session(source) && drop_next_session_value) {
-    drop_next_session_value = false;  // an empty one, too: it would hide what a DBA has pinned
-    GUC_check_errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
-    GUC_check_errmsg("a value of %s that was set for the session is dropped", setting_name(setting));
-    GUC_check_errdetail("It was set before the library rls_tenant was loaded, and a context lasts one transaction.");
-    GUC_check_errhint("Use SET LOCAL inside a transaction, or SELECT rls_tenant.set_context(...).");
-    return false;
-  }
   if (source == PGC_S_CLIENT && value != nullptr) {
     GUC_check_errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
     GUC_check_errmsg("%s cannot be set by a connection option", setting_name(setting));
@@ -133,8 +125,19 @@ bool check_change(Setting setting, const ContextValue *value, GucSource source) 
   return true;
 }
 
+// Refuses the value that the session had before the library was loaded.
+bool drop_session_value(Setting setting) {
+  drop_next_session_value = false;  // an empty one, too: it would hide what a DBA has pinned
+  GUC_check_errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
+  GUC_check_errmsg("a value of %s that was set for the session is dropped", setting_name(setting));
+  GUC_check_errdetail("It was set before the library rls_tenant was loaded, and a context lasts one transaction.");
+  GUC_check_errhint("Use SET LOCAL inside a transaction, or SELECT rls_tenant.set_context(...).");
+  return false;
+}
+
 // The check hook: reads the text once, into the extra.
 bool check_setting(Setting setting, char **newval, void **extra, GucSource source) {
+  if (drop_next_session_value && set_by_session(source)) return drop_session_value(setting);
   const char *text = *newval != nullptr ? *newval : "";
   const size_t length = strlen(text);
   if (length == 0 && source == PGC_S_DEFAULT) return true;
@@ -158,11 +161,13 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
   }
   if (!canonical_text(type, &parsed, newval)) return false;
   parsed.source = source;
+  if (!check_change(setting, length > 0 ? &parsed : nullptr, source)) return false;
+  // Last of all: PostgreSQL does not release the extra of a value that was refused.
   const size_t size = context_value_size(parsed.length());
   *extra = compat::guc_allocate(size);
   if (*extra == nullptr) return false;
   memcpy(*extra, &parsed, size);
-  return check_change(setting, length > 0 ? &parsed : nullptr, source);
+  return true;
 }
 
 // Copies of values that were read. They outlive the transaction where a procedure has ended it: an argument of CALL may
@@ -237,20 +242,24 @@ void assign_hook(const char *, void *extra) {
   assign_setting(setting, extra);
 }
 
-// The value at the bottom of a placeholder's stack: what the session had before the current transaction.
-GucSource source_before_transaction(const config_generic *placeholder) {
+// Whether the session gave a placeholder a value before the current transaction: the bottom of its stack says so.
+// A value taken back to its default has the session as its source, too, and comes to no check hook.
+bool has_session_value(const config_generic *placeholder) {
   const guc_stack *stack = placeholder->stack;
-  if (stack == nullptr) return placeholder->source;
+  if (stack == nullptr) {
+    return set_by_session(placeholder->source) &&
+           *reinterpret_cast<const config_string *>(placeholder)->variable != nullptr;
+  }
   while (stack->prev != nullptr) stack = stack->prev;
-  return stack->source;
+  return set_by_session(stack->source) && stack->prior.val.stringval != nullptr;
 }
 
 template <Setting setting>
 void define_setting() {
   constexpr int index = static_cast<int>(setting);
   const config_generic *placeholder = compat::find_setting(words[index].name);
-  drop_next_session_value = placeholder != nullptr && (placeholder->flags & GUC_CUSTOM_PLACEHOLDER) != 0 &&
-                            set_by_session(source_before_transaction(placeholder));
+  drop_next_session_value =
+      placeholder != nullptr && (placeholder->flags & GUC_CUSTOM_PLACEHOLDER) != 0 && has_session_value(placeholder);
   DefineCustomStringVariable(words[index].name, words[index].description,
                              "It lasts one transaction: use SET LOCAL or rls_tenant.set_context().",
                              &setting_texts[index], "", PGC_USERSET, 0, check_hook<setting>, assign_hook<setting>,

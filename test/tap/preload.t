@@ -52,6 +52,11 @@ my %before = (
   'nothing' => sub { fresh() },
   'SET' => sub { fresh_with($set{'SET'}->('A')) },
   'set_config(false)' => sub { fresh_with($set{'set_config(false)'}->('A')) },
+  'SET, RESET' => sub {
+    my $session = fresh_with($set{'SET'}->('A'));
+    $session->do('RESET rls_tenant.tenant_id');
+    return $session;
+  },
   'PGOPTIONS' => sub { fresh(options => '-c rls_tenant.tenant_id=A') },
   'PGOPTIONS, then SET' => sub { fresh_with($set{'SET'}->('A'), options => '-c rls_tenant.tenant_id=A') },
 );

@@ -301,7 +301,8 @@ sub text_of {
 sub other { my ($not) = @_; return pick(grep { $_ ne $not } @tenants) }
 
 # The steps: name => [weight, code]. Each runs its statements and keeps the model abreast.
-my %steps = (
+my %steps;
+%steps = (
   begin => [40, sub {
     return if $in_transaction;
     run('BEGIN');
@@ -388,6 +389,15 @@ my %steps = (
     violation("$state instead of success") if $state;
     $value{tenant} = undef;
     begin_model() unless $in_transaction;
+  }],
+  # A value for the session, hidden by its default to the end of the transaction: it must not come back afterwards.
+  hide => [4, sub {
+    return unless $in_transaction;
+    my $id = pick(@tenants);
+    expect(model_set('tenant', $id), undef, "SELECT set_config('rls_tenant.tenant_id', '$id', false)") or return;
+    $steps{pick(qw(reset clear_context))}[1]->();
+    $steps{pick(qw(commit prepare_transaction))}[1]->();
+    $steps{read}[1]->();
   }],
   reset_all => [1, sub {
     run('RESET ALL');
@@ -613,8 +623,11 @@ my %steps = (
   }],
   close => [2, sub {
     my $name = pick(sort keys %cursors) // return;
-    run("CLOSE $name");
     delete $cursors{$name};
+    my (undef, $state) = run("CLOSE $name");
+    return unless $state;
+    violation("CLOSE failed: $state");
+    recover();
   }],
   with_hold => [1, sub {
     return unless $in_transaction;
