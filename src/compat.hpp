@@ -49,6 +49,15 @@ inline config_generic *find_setting(const char *name) {
 #endif
 }
 
+// A walker as expression_tree_walker() wants it: up to 15 a function of unstated arguments, which C++ has not.
+inline auto tree_walker(bool (*walker)(Node *, void *)) {
+#if PG_VERSION_NUM >= 160000
+  return walker;
+#else
+  return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker));
+#endif
+}
+
 // Whether a role owns a relation, directly or as a member.
 inline bool owns_relation(Oid relid, Oid role) {
 #if PG_VERSION_NUM >= 160000

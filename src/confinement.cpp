@@ -78,6 +78,19 @@ bool is_tenant_condition(const OpExpr *expression, AttrNumber attribute) {
   return (is_attribute(left, attribute) && is_tenant(right)) || (is_attribute(right, attribute) && is_tenant(left));
 }
 
+// The source of a condition is_member(attribute) or is_member(attribute, 'source'); nullptr if it is none.
+const char *source_of_condition(const Node *expression, AttrNumber attribute) {
+  if (expression == nullptr || !IsA(expression, FuncExpr)) return nullptr;
+  const FuncExpr *call = reinterpret_cast<const FuncExpr *>(expression);
+  if (!is_membership_check(call->funcid) || !is_attribute(static_cast<const Node *>(linitial(call->args)), attribute)) {
+    return nullptr;
+  }
+  if (list_length(call->args) == 1) return default_source;  // a default is filled in when the query is planned
+  const Node *source = static_cast<const Node *>(lsecond(call->args));
+  if (!IsA(source, Const) || reinterpret_cast<const Const *>(source)->constisnull) return nullptr;
+  return TextDatumGetCString(reinterpret_cast<const Const *>(source)->constvalue);
+}
+
 // An expression column of a policy, as a tree.
 Node *stored_expression(Relation catalog, HeapTuple tuple, AttrNumber column) {
   bool isnull;
@@ -146,6 +159,7 @@ bool confines(const Node *expression, AttrNumber attribute) {
   if (expression == nullptr || attribute == InvalidAttrNumber) return false;
   if (IsA(expression, Const)) return !is_true(expression);  // false or NULL lets no row through
   if (IsA(expression, OpExpr)) return is_tenant_condition(reinterpret_cast<const OpExpr *>(expression), attribute);
+  if (IsA(expression, FuncExpr)) return source_of_condition(expression, attribute) != nullptr;
   if (!IsA(expression, BoolExpr)) return false;
   const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
   if (boolean->boolop == NOT_EXPR) return false;
@@ -155,6 +169,25 @@ bool confines(const Node *expression, AttrNumber attribute) {
     if (confines(static_cast<const Node *>(lfirst(cell)), attribute) == any) return any;
   }
   return !any;
+}
+
+const char *membership_of(const Policy *policy, AttrNumber attribute) {
+  if (policy->check != nullptr && !equal(policy->check, policy->qual)) return nullptr;
+  return source_of_condition(policy->qual, attribute);
+}
+
+Node *without_tenant_condition(Node *expression, AttrNumber attribute) {
+  const auto is_condition = [&](const Node *node) { return !IsA(node, Const) && !IsA(node, BoolExpr) && confines(node, attribute); };
+  if (expression == nullptr) return nullptr;
+  if (is_condition(expression)) return makeBoolConst(true, false);
+  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR) return expression;
+  List *rest = NIL;
+  const ListCell *cell;
+  foreach (cell, reinterpret_cast<BoolExpr *>(expression)->args) {
+    if (!is_condition(static_cast<const Node *>(lfirst(cell)))) rest = lappend(rest, lfirst(cell));
+  }
+  if (rest == NIL) return makeBoolConst(true, false);
+  return reinterpret_cast<Node *>(make_ands_explicit(rest));
 }
 
 uint32 confined_commands(const Policy *policy, AttrNumber attribute) {

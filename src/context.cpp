@@ -357,6 +357,16 @@ void raise_context_changed(Setting setting, const ContextValue *before, const Co
   pg_unreachable();
 }
 
+void raise_unfit_context(Setting setting, const char *text, const char *type) {
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+           errmsg("the %s \"%s\" is no %s", setting_word(setting), text, type),
+           errdetail("A function or policy asks for the %s as %s.", setting_word(setting), type),
+           errhint("Set %s to a valid %s, or ask for it with the function of its own type.", setting_name(setting),
+                   type)));
+  pg_unreachable();
+}
+
 // Not inline: what the first read of a transaction does, and the first after each assignment.
 const ContextValue *read_context_slow(Setting setting) {
   ContextSlot &slot = slot_of(setting);

@@ -63,6 +63,8 @@ void context_running(SettingSet settings, int step);
 // Makes a setting's value valid to the end of the transaction, or takes it back to its default if value is nullptr.
 void set_context_value(Setting setting, const char *value);
 
+// Raised where the text of the context is none of the type that is asked for.
+[[noreturn]] void raise_unfit_context(Setting setting, const char *text, const char *type);
 [[noreturn]] void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now);
 
 }  // namespace rls_tenant

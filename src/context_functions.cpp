@@ -6,24 +6,13 @@ namespace rls_tenant {
 
 namespace {
 
-// Raised by a typed function that the text of the context does not suit.
-[[noreturn]] void raise_unfit(Setting setting, const char *text, const char *type) {
-  ereport(ERROR,
-          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-           errmsg("the %s \"%s\" is no %s", setting_word(setting), text, type),
-           errdetail("A function or policy asks for the %s as %s.", setting_word(setting), type),
-           errhint("Set %s to a valid %s, or ask for it with the function of its own type.", setting_name(setting),
-                   type)));
-  pg_unreachable();
-}
-
 // The copy that this transaction answers from; a datum that points into it stays good until the transaction ends.
 Datum fast_uuid(FunctionCallInfo fcinfo, Setting setting) {
   const pg_uuid_t *ready = context_slots[static_cast<int>(setting)].ready_uuid;
   if (likely(ready != nullptr)) return PointerGetDatum(ready);
   const ContextValue *value = read_context(setting);
   if (value == nullptr) PG_RETURN_NULL();
-  if (!value->is_uuid) raise_unfit(setting, value->bytes(), "uuid");
+  if (!value->is_uuid) raise_unfit_context(setting, value->bytes(), "uuid");
   return PointerGetDatum(&value->uuid);
 }
 
@@ -32,7 +21,7 @@ Datum fast_bigint(FunctionCallInfo fcinfo, Setting setting) {
   if (likely(ready != nullptr)) return Int64GetDatum(*ready);
   const ContextValue *value = read_context(setting);
   if (value == nullptr) PG_RETURN_NULL();
-  if (!value->is_bigint) raise_unfit(setting, value->bytes(), "bigint");
+  if (!value->is_bigint) raise_unfit_context(setting, value->bytes(), "bigint");
   return Int64GetDatum(value->bigint);
 }
 
@@ -57,14 +46,14 @@ char *checked_argument(FunctionCallInfo fcinfo, Setting setting) {
 Datum given_uuid(FunctionCallInfo fcinfo, Setting setting) {
   const char *id = checked_argument(fcinfo, setting);
   pg_uuid_t *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-  if (!parse_uuid(id, uuid)) raise_unfit(setting, id, "uuid");
+  if (!parse_uuid(id, uuid)) raise_unfit_context(setting, id, "uuid");
   return PointerGetDatum(uuid);
 }
 
 Datum given_bigint(FunctionCallInfo fcinfo, Setting setting) {
   const char *id = checked_argument(fcinfo, setting);
   int64 number;
-  if (!parse_bigint(id, &number)) raise_unfit(setting, id, "bigint");
+  if (!parse_bigint(id, &number)) raise_unfit_context(setting, id, "bigint");
   return Int64GetDatum(number);
 }
 

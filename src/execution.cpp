@@ -4,6 +4,7 @@
 #include "execution.hpp"
 
 #include "functions.hpp"
+#include "membership_answers.hpp"
 
 namespace rls_tenant {
 
@@ -18,6 +19,7 @@ struct Running {
   Running *outer;
   SettingSet read;         // by its functions' queries
   const char *held_by;     // the cursor that keeps its rows after the transaction, or nullptr
+  StatementAnswers answers;
 };
 Running *running = nullptr;  // the innermost
 
@@ -39,6 +41,7 @@ struct Binding {
   SettingSet own;   // those that its own plan reads: they hold still while it runs
   bool holds_rows;  // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
+  Pin *memberships;  // what its last run was told
   MemoryContextCallback at_end;
 };
 static_assert(jump_safe<Binding>);
@@ -54,6 +57,7 @@ void link_binding(Binding *binding) {
 
 void unlink_binding(void *argument) {
   Binding *binding = static_cast<Binding *>(argument);
+  release_pins(&binding->memberships);
   *binding->link = binding->next;
   if (binding->next != nullptr) binding->next->link = binding->link;
 }
@@ -110,7 +114,7 @@ void bind(QueryDesc *query, const Binding &bound) {
 void start(QueryDesc *query, int flags) {
   const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
   Binding bound = {};
-  bound.settings = settings_read_by(query->plannedstmt);
+  bound.settings = what_plan_reads(query->plannedstmt).settings;
   bound.own = bound.settings;
   bound.holds_rows = bound.settings != 0;
   if (bound.holds_rows) refuse_held_rows();
@@ -160,18 +164,21 @@ void bind_late(QueryDesc *query, Binding *binding, SettingSet read) {
   if (binding == &bound) bind(query, bound);
 }
 
-// Runs part of a query that reads these settings; tells what its functions have read. Not inline: its caller's
-// variables must not be in registers that the jump of an error restores.
+// Runs part of a query; tells what its functions have read. Not inline: its caller's variables must not be in registers
+// that the jump of an error restores.
 template <typename Fn>
-__attribute__((noinline)) SettingSet run_watched(SettingSet settings, const Fn &part) {
+__attribute__((noinline)) SettingSet run_watched(Binding *binding, const Fn &part) {
   static_assert(jump_safe<Fn>);
-  Running here = {running, 0, holding_cursor()};
+  const SettingSet settings = binding != nullptr ? binding->own : 0;
+  Running here = {running, 0, holding_cursor(), {}};
   running = &here;
   context_running(settings, 1);
+  enter_statement(&here.answers);
   PG_TRY();
   { part(); }
   PG_FINALLY();
   {
+    leave_statement(&here.answers);
     running = here.outer;
     context_running(settings, -1);
   }
@@ -184,17 +191,19 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
   Binding *binding = find_binding(query);
   if (binding != nullptr) check_binding(binding);
-  const SettingSet settings = binding != nullptr ? binding->own : 0;
-  const SettingSet read = run_watched(settings, [&] { next(RT_EXECUTOR_RUN_ARGUMENTS); });
+  const SettingSet read = run_watched(binding, [&] {
+    if (binding != nullptr) check_kept_answers(binding->memberships);
+    next(RT_EXECUTOR_RUN_ARGUMENTS);
+    if (binding != nullptr) keep_answers(&running->answers, &binding->memberships);
+  });
   if (read != 0) bind_late(query, binding, read);
 }
 
 // Data-modifying WITH queries that nobody reads, and AFTER triggers, run here. So does the closing of a cursor, which must
-// succeed under whatever context.
+// succeed under whatever context: no answer is asked for.
 void finish(QueryDesc *query) {
   const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
-  const Binding *binding = find_binding(query);
-  run_watched(binding != nullptr ? binding->own : 0, [&] { next(query); });
+  run_watched(find_binding(query), [&] { next(query); });
 }
 
 }  // namespace

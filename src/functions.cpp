@@ -12,49 +12,84 @@ constexpr const char *getter_words[getter_count] = {"uuid", "bigint", "text"};
 struct KnownFunction {
   uint32 hash;  // under which PostgreSQL notes the dependency
   SettingSet settings;
+  bool memberships;
 };
 
+// The types that a group may have in is_member() and its kin.
+constexpr Oid group_types[] = {UUIDOID, INT8OID, INT4OID, INT2OID, TEXTOID};
+constexpr int group_type_count = lengthof(group_types);
+
 constexpr int functions_per_setting = 1 + 2 * getter_count;
+constexpr int membership_functions = 3 * group_type_count + getter_count;
 
 SettingFunctions functions[setting_count];
-KnownFunction known[setting_count * functions_per_setting];
+Oid membership_checks[group_type_count];  // is_member()
+Oid group_lists[getter_count];            // member_groups_uuid() and so on
+Oid membership_change = InvalidOid;
+KnownFunction known[setting_count * functions_per_setting + membership_functions];
 int known_count = 0;
 bool valid = false;
 
-// The function of that name in that schema, with one text argument or with none.
-Oid lookup(Oid schema, const char *name, bool text_argument) {
-  const Oid types[1] = {TEXTOID};
-  oidvector *arguments = buildoidvector(types, text_argument ? 1 : 0);
+// The function of that name in that schema with those arguments.
+Oid lookup(Oid schema, const char *name, const Oid *types, int count) {
+  oidvector *arguments = buildoidvector(types, count);
   const Oid result = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
                                      PointerGetDatum(arguments), ObjectIdGetDatum(schema));
   pfree(arguments);
   return result;
 }
 
-void remember(Oid function, Setting setting) {
+void remember(Oid function, Setting setting, bool memberships) {
   if (!OidIsValid(function)) return;
-  known[known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)), setting_bit(setting)};
+  known[known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)), setting_bit(setting), memberships};
+}
+
+// The functions that read one setting.
+void look_up_setting(Oid schema, Setting setting) {
+  const Oid types[] = {TEXTOID};
+  SettingFunctions &mine = functions[static_cast<int>(setting)];
+  char name[NAMEDATALEN];
+  snprintf(name, sizeof name, "%s_setting", setting_word(setting));
+  mine.setting = lookup(schema, name, types, 0);
+  remember(mine.setting, setting, false);
+  for (int getter = 0; getter < getter_count; getter++) {
+    snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), getter_words[getter]);
+    mine.getter[getter] = lookup(schema, name, types, 1);
+    snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), getter_words[getter]);
+    mine.fast[getter] = lookup(schema, name, types, 0);
+    remember(mine.fast[getter], setting, false);
+  }
+}
+
+// The functions that ask about memberships, of the user in the context.
+void look_up_memberships(Oid schema) {
+  for (int i = 0; i < group_type_count; i++) {
+    const Oid types[] = {group_types[i], TEXTOID, TEXTOID};
+    membership_checks[i] = lookup(schema, "is_member", types, 2);
+    remember(membership_checks[i], Setting::user, true);
+    remember(lookup(schema, "has_role", types, 3), Setting::user, true);
+    remember(lookup(schema, "member_role", types, 2), Setting::user, true);
+  }
+  for (int i = 0; i < getter_count; i++) {
+    const Oid types[] = {TEXTOID, TEXTOID};
+    char name[NAMEDATALEN];
+    snprintf(name, sizeof name, "member_groups_%s", getter_words[i]);
+    group_lists[i] = lookup(schema, name, types, 2);
+    remember(group_lists[i], Setting::user, true);
+  }
+  membership_change = lookup(schema, "note_membership_change", nullptr, 0);
 }
 
 void look_up_all() {
   known_count = 0;
   memset(functions, 0, sizeof functions);
+  memset(membership_checks, 0, sizeof membership_checks);
+  memset(group_lists, 0, sizeof group_lists);
+  membership_change = InvalidOid;
   const Oid schema = get_namespace_oid(extension_schema, true);
   if (!OidIsValid(schema)) return;
-  for (Setting setting : all_settings) {
-    SettingFunctions &mine = functions[static_cast<int>(setting)];
-    char name[NAMEDATALEN];
-    snprintf(name, sizeof name, "%s_setting", setting_word(setting));
-    mine.setting = lookup(schema, name, false);
-    remember(mine.setting, setting);
-    for (int getter = 0; getter < getter_count; getter++) {
-      snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), getter_words[getter]);
-      mine.getter[getter] = lookup(schema, name, true);
-      snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), getter_words[getter]);
-      mine.fast[getter] = lookup(schema, name, false);
-      remember(mine.fast[getter], setting);
-    }
-  }
+  for (Setting setting : all_settings) look_up_setting(schema, setting);
+  look_up_memberships(schema);
 }
 
 // Looks up again until no invalidation came in between.
@@ -66,7 +101,7 @@ void refresh() {
 }
 
 // What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
-constexpr int known_count_complete = setting_count * (1 + getter_count);
+constexpr int known_count_complete = setting_count * (1 + getter_count) + membership_functions;
 
 // A function changed: ours, or, while we do not know them all, perhaps ours from now on.
 void on_function_change(Datum, int, uint32 hash) {
@@ -88,19 +123,39 @@ const SettingFunctions *setting_functions(Setting setting) {
   return &functions[static_cast<int>(setting)];
 }
 
-SettingSet settings_read_by(const PlannedStmt *plan) {
-  if (plan->invalItems == NIL) return 0;
+PlanReads what_plan_reads(const PlannedStmt *plan) {
+  PlanReads result = {};
+  if (plan->invalItems == NIL) return result;
   refresh();
-  SettingSet result = 0;
   const ListCell *cell;
   foreach (cell, plan->invalItems) {
     const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
     if (item->cacheId != PROCOID) continue;
     for (int i = 0; i < known_count; i++) {
-      if (known[i].hash == item->hashValue) result |= known[i].settings;
+      if (known[i].hash != item->hashValue) continue;
+      result.settings |= known[i].settings;
+      result.memberships |= known[i].memberships;
     }
   }
   return result;
+}
+
+Oid change_function() {
+  refresh();
+  return membership_change;
+}
+
+Oid groups_function(Getter type) {
+  refresh();
+  return group_lists[static_cast<int>(type)];
+}
+
+bool is_membership_check(Oid function) {
+  refresh();
+  for (Oid check : membership_checks) {
+    if (OidIsValid(check) && check == function) return true;
+  }
+  return false;
 }
 
 void functions_init() {

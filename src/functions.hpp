@@ -18,12 +18,26 @@ struct SettingFunctions {
 // The name of the schema that holds everything.
 constexpr char extension_schema[] = "rls_tenant";
 
+// The membership source that is_member() and its kin take by default.
+constexpr char default_source[] = "tenant";
+
 void functions_init();
 
 // Valid until the next call into PostgreSQL that may accept invalidations.
 const SettingFunctions *setting_functions(Setting setting);
 
-// The settings that a plan reads: by the functions that PostgreSQL noted as the plan's dependencies.
-SettingSet settings_read_by(const PlannedStmt *plan);
+// What a plan reads, by the functions that PostgreSQL noted as its dependencies.
+struct PlanReads {
+  SettingSet settings;
+  bool memberships;
+};
+PlanReads what_plan_reads(const PlannedStmt *plan);
+
+// The trigger function note_membership_change(), and member_groups_uuid(), …_bigint(), …_text(); InvalidOid: not there.
+Oid change_function();
+Oid groups_function(Getter type);
+
+// Whether a function is an is_member().
+bool is_membership_check(Oid function);
 
 }  // namespace rls_tenant

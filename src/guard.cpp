@@ -3,6 +3,8 @@
 
 #include "guard.hpp"
 
+#include "as_owner.hpp"
+#include "attempt.hpp"
 #include "exemptions.hpp"
 #include "functions.hpp"
 #include "protect.hpp"
@@ -153,7 +155,7 @@ void protect_parts(Oid relid) {
   foreach (cell, parts) {
     const Oid part = lfirst_oid(cell);
     if (is_passed_over(part) || is_enabled_and_forced(part) || !OidIsValid(tenant_ancestor(part))) continue;
-    as_owner(part, [&] { enable_row_security(part); });  // whoever commits may be another role
+    as_owner(part, 0, [&] { enable_row_security(part); });  // whoever commits may be another role
     CommandCounterIncrement();
   }
 }
@@ -173,28 +175,7 @@ List *open_faults(Oid relid, const Exemptions *exemptions) {
 // not, or gives nullptr. A table without tenant column stays as it is.
 const char *mend(Oid relid) {
   if (tenant_attribute(relid, relation_policies(relid)) == InvalidAttrNumber) return nullptr;
-  const char *volatile problem = nullptr;
-  const MemoryContext memory = CurrentMemoryContext;
-  const ResourceOwner owner = CurrentResourceOwner;
-  BeginInternalSubTransaction(nullptr);
-  MemoryContextSwitchTo(memory);
-  PG_TRY();
-  {
-    run_statements(protect_statements(relid, nullptr, nullptr));
-    ReleaseCurrentSubTransaction();
-  }
-  PG_CATCH();
-  {
-    MemoryContextSwitchTo(memory);
-    ErrorData *error = CopyErrorData();
-    FlushErrorState();
-    RollbackAndReleaseCurrentSubTransaction();
-    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED) ReThrowError(error);
-    problem = error->message;
-  }
-  PG_END_TRY();
-  MemoryContextSwitchTo(memory);
-  CurrentResourceOwner = owner;
+  const char *problem = attempt([&] { run_statements(protect_statements(relid, nullptr, nullptr, nullptr)); });
   CommandCounterIncrement();
   return problem;
 }

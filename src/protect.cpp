@@ -2,7 +2,10 @@
 
 #include "protect.hpp"
 
+#include "as_owner.hpp"
+#include "condition.hpp"
 #include "functions.hpp"
+#include "membership_source.hpp"
 
 namespace rls_tenant {
 
@@ -17,8 +20,9 @@ struct Plan {
   const char *relation;  // its quoted name
   AttrNumber attribute;
   const char *column;     // its quoted name
-  const char *getter;     // rls_tenant.current_tenant_…()
-  const char *condition;  // column = getter
+  const char *membership;  // the source by which users see the rows of several tenants, or nullptr: of the context's
+  const char *getter;      // rls_tenant.current_tenant_…()
+  const char *condition;   // column = getter, or is_member(column)
   List *policies;
   List *statements;
 };
@@ -73,6 +77,15 @@ const char *getter_word(Oid type) {
   }
 }
 
+const Policy *policy_named(const Plan *plan, const char *name) {
+  const ListCell *cell;
+  foreach (cell, plan->policies) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    if (strcmp(policy->name, name) == 0) return policy;
+  }
+  return nullptr;
+}
+
 // Finds the tenant column and says its condition.
 void find_column(Plan *plan, const char *column) {
   if (column != nullptr) {
@@ -105,7 +118,29 @@ void find_column(Plan *plan, const char *column) {
                     errhint("Give the column a deterministic collation, such as \"C\".")));
   }
   plan->getter = psprintf("%s.current_tenant_%s()", extension_schema, getter);
-  plan->condition = psprintf("%s = %s", plan->column, plan->getter);
+  if (plan->membership == nullptr) {
+    plan->condition = psprintf("%s = %s", plan->column, plan->getter);
+    return;
+  }
+  const Source *source = find_source(plan->membership);
+  if (strcmp(group_type_name(source->group_type), getter) != 0) {
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("membership source \"%s\" does not suit %s", plan->membership, plan->relation),
+                    errdetail("Its groups are of type %s, column %s is of type %s.", group_type_name(source->group_type),
+                              plan->column, format_type_be(type)),
+                    errhint("Name a source whose groups are tenants.")));
+  }
+  const char *second =
+      strcmp(plan->membership, default_source) == 0 ? "" : psprintf(", %s", quote_literal_cstr(plan->membership));
+  plan->condition = psprintf("%s.is_member(%s%s)", extension_schema, plan->column, second);
+}
+
+// The source that the table's isolation asks today, or nullptr.
+const char *present_membership(const Plan *plan, const char *column) {
+  const Policy *policy = policy_named(plan, isolation_name);
+  const AttrNumber attribute =
+      column != nullptr ? get_attnum(plan->relid, column) : tenant_attribute(plan->relid, plan->policies);
+  return policy != nullptr && attribute > 0 ? membership_of(policy, attribute) : nullptr;
 }
 
 void plan_column(Plan *plan) {
@@ -113,7 +148,8 @@ void plan_column(Plan *plan) {
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for attribute %d of relation %u", plan->attribute, plan->relid);
   const Form_pg_attribute form = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
   const bool nullable = !form->attnotnull;
-  const bool wants_default = !form->atthasdef && form->attidentity == '\0' && form->attgenerated == '\0';
+  // A user of several tenants says whose a new row is.
+  const bool wants_default = plan->membership == nullptr && !form->atthasdef && form->attidentity == '\0' && form->attgenerated == '\0';
   ReleaseSysCache(tuple);
   if (nullable) add(plan, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", plan->relation, plan->column));
   if (wants_default) {
@@ -140,15 +176,6 @@ bool has_tenant_index(Plan *plan) {
   return found;
 }
 
-const Policy *policy_named(const Plan *plan, const char *name) {
-  const ListCell *cell;
-  foreach (cell, plan->policies) {
-    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
-    if (strcmp(policy->name, name) == 0) return policy;
-  }
-  return nullptr;
-}
-
 void drop_policy(Plan *plan, const char *name) {
   if (policy_named(plan, name) != nullptr) add(plan, psprintf("DROP POLICY %s ON %s", name, plan->relation));
 }
@@ -164,7 +191,7 @@ void refuse_foreign_policy(const Plan *plan, const Policy *policy) {
 
 // Whether a RESTRICTIVE policy says nothing but that one column is the tenant's, so that it can be made anew.
 bool is_plain_isolation(const Plan *plan, const Policy *policy) {
-  if (policy->permissive || policy->qual == nullptr || !IsA(policy->qual, OpExpr)) return false;
+  if (policy->permissive || policy->qual == nullptr || IsA(policy->qual, BoolExpr) || IsA(policy->qual, Const)) return false;
   if (policy->check != nullptr && !equal(policy->check, policy->qual)) return false;
   AttrNumber last = 0;
   with_syscache(RELOID, ObjectIdGetDatum(plan->relid),
@@ -175,10 +202,23 @@ bool is_plain_isolation(const Plan *plan, const Policy *policy) {
   return false;
 }
 
+// Whether a confining policy asks for the context's tenant or for memberships as is wanted.
+bool is_of_form(const Plan *plan, const Policy *policy) {
+  const char *membership = membership_of(policy, plan->attribute);
+  if (plan->membership == nullptr || membership == nullptr) return plan->membership == membership;
+  return strcmp(plan->membership, membership) == 0;
+}
+
+// Whether tenant_access repeats the tenant condition, so that each policy isolates by itself: Citus drops RESTRICTIVE ones.
+// Elsewhere a second is_member() would be asked for every row, and the planner would take it for a second condition.
+bool repeats_condition(const Plan *plan) {
+  return plan->membership == nullptr || OidIsValid(get_extension_oid("citus", true));
+}
+
 void plan_isolation(Plan *plan) {
   const Policy *policy = policy_named(plan, isolation_name);
   if (policy != nullptr && !policy->permissive && policy->to_public &&
-      confined_commands(policy, plan->attribute) == all_commands) {
+      confined_commands(policy, plan->attribute) == all_commands && is_of_form(plan, policy)) {
     return;
   }
   if (policy != nullptr && !is_plain_isolation(plan, policy)) refuse_foreign_policy(plan, policy);
@@ -187,79 +227,43 @@ void plan_isolation(Plan *plan) {
                      plan->condition));
 }
 
-// Lets an error point into the condition instead of the statement that calls us.
-void point_into_condition(void *text) {
-  const int position = geterrposition();
-  if (position > 0) {
-    errposition(0);
-    internalerrposition(position);
-    internalerrquery(static_cast<const char *>(text));
-  }
-}
-
-// Whether a target is an expression without more: "a b" reads as a AS b (an AND was forgotten), and * is no expression.
-bool is_plain_target(const ResTarget *target) {
-  if (target->name != nullptr) return false;
-  if (!IsA(target->val, ColumnRef)) return true;
-  return !IsA(llast(reinterpret_cast<const ColumnRef *>(target->val)->fields), A_Star);
-}
-
-// Parses text as a condition on the relation's columns, as CREATE POLICY would.
-Node *parse_condition(Relation relation, const char *text) {
-  ErrorContextCallback callback = {error_context_stack, point_into_condition, const_cast<char *>(text)};
-  error_context_stack = &callback;
-  List *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
-  const SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, parsed)->stmt);
-  if (list_length(select->targetList) != 1 || select->fromClause != NIL || select->whereClause != nullptr ||
-      select->groupClause != NIL || select->havingClause != nullptr || select->windowClause != NIL ||
-      select->sortClause != NIL || select->limitCount != nullptr || select->limitOffset != nullptr ||
-      select->lockingClause != NIL || select->distinctClause != NIL || select->op != SETOP_NONE ||
-      !is_plain_target(linitial_node(ResTarget, select->targetList))) {
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("access must be one condition"),
-                    errdetail("It reads: %s", text),
-                    errhint("Write it as in CREATE POLICY … USING (…), for example 'owner_id = "
-                            "rls_tenant.current_user_uuid()'.")));
-  }
-  ParseState *state = make_parsestate(nullptr);
-  state->p_sourcetext = text;
-  ParseNamespaceItem *item = addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, false);
-  addNSItemToQuery(state, item, false, true, true);
-  Node *result =
-      transformWhereClause(state, linitial_node(ResTarget, select->targetList)->val, EXPR_KIND_POLICY, "access");
-  assign_expr_collations(state, result);
-  free_parsestate(state);
-  error_context_stack = callback.previous;
-  return result;
-}
-
-// An expression on the relation's columns as text whose every name is qualified.
-const char *deparse(Relation relation, Node *expression) {
-  const int level = NewGUCNestLevel();
-  set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  List *context = deparse_context_for(RelationGetRelationName(relation), RelationGetRelid(relation));
-  const char *text = deparse_expression(expression, context, false, false);
-  AtEOXact_GUC(true, level);
-  return text;
+// Reads the access that a caller asks for.
+Node *parse_access(Relation relation, const char *access) {
+  return parse_condition(relation, access, "access",
+                         "Write it as in CREATE POLICY … USING (…), for example 'owner_id = "
+                         "rls_tenant.current_user_uuid()'.");
 }
 
 // tenant_access as the caller asked for it: the tenant condition and theirs.
 void plan_given_access(Plan *plan, Relation relation, const char *access) {
-  Node *wanted = parse_condition(relation, access);
-  const char *condition = plan->condition;
-  if (!is_true(wanted)) {
-    condition = psprintf("(%s) AND (%s)", plan->condition, deparse(relation, wanted));
-  }
+  Node *wanted = parse_access(relation, access);
+  const char *given = deparse_condition(relation, wanted);
+  const char *condition = is_true(wanted) ? plan->condition : psprintf("(%s) AND (%s)", plan->condition, given);
+  if (!repeats_condition(plan)) condition = given;
   const Policy *policy = policy_named(plan, access_name);
   if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
   const int level = NewGUCNestLevel();
-  set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  set_for_level("search_path", "pg_catalog");
   const bool as_wanted = policy != nullptr && policy->permissive && policy->to_public &&
                          policy->commands == all_commands && policy->check == nullptr &&
-                         equal(policy->qual, parse_condition(relation, condition));
+                         equal(policy->qual, parse_access(relation, condition));
   AtEOXact_GUC(true, level);
   if (as_wanted) return;
   drop_policy(plan, access_name);
   add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
+}
+
+// tenant_access without the tenant condition that it repeats.
+void plan_access_alone(Plan *plan, Relation relation, const Policy *policy) {
+  Node *qual = without_tenant_condition(policy->qual, plan->attribute);
+  Node *check = without_tenant_condition(policy->check, plan->attribute);
+  if (equal(qual, policy->qual) && equal(check, policy->check)) return;
+  StringInfoData statement;
+  initStringInfo(&statement);
+  appendStringInfo(&statement, "ALTER POLICY %s ON %s", access_name, plan->relation);
+  if (qual != nullptr) appendStringInfo(&statement, " USING (%s)", deparse_condition(relation, qual));
+  if (check != nullptr) appendStringInfo(&statement, " WITH CHECK (%s)", deparse_condition(relation, check));
+  add(plan, statement.data);
 }
 
 // tenant_access where the caller says nothing: what there is stays, with the tenant condition added where it lacks.
@@ -271,19 +275,24 @@ void plan_present_access(Plan *plan, Relation relation) {
       const Policy *other = static_cast<const Policy *>(lfirst(cell));
       if (other->permissive) return;  // the table says by itself who sees what; one more policy would only widen it
     }
-    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, plan->condition));
+    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation,
+                       repeats_condition(plan) ? plan->condition : "true"));
     return;
   }
   if (!policy->permissive) refuse_foreign_policy(plan, policy);
+  if (!repeats_condition(plan)) {
+    plan_access_alone(plan, relation, policy);
+    return;
+  }
   if (confined_commands(policy, plan->attribute) == policy->commands) return;
   StringInfoData statement;
   initStringInfo(&statement);
   appendStringInfo(&statement, "ALTER POLICY %s ON %s", access_name, plan->relation);
   if (policy->qual != nullptr && !confines(policy->qual, plan->attribute)) {
-    appendStringInfo(&statement, " USING ((%s) AND (%s))", plan->condition, deparse(relation, policy->qual));
+    appendStringInfo(&statement, " USING ((%s) AND (%s))", plan->condition, deparse_condition(relation, policy->qual));
   }
   if (policy->check != nullptr && !confines(policy->check, plan->attribute)) {
-    appendStringInfo(&statement, " WITH CHECK ((%s) AND (%s))", plan->condition, deparse(relation, policy->check));
+    appendStringInfo(&statement, " WITH CHECK ((%s) AND (%s))", plan->condition, deparse_condition(relation, policy->check));
   }
   add(plan, statement.data);
 }
@@ -312,12 +321,13 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
                     errdetail("protect() takes the name of a table."), errhint("Name a table that exists.")));
   }
   const char *column = PG_ARGISNULL(1) ? nullptr : NameStr(*PG_GETARG_NAME(1));
-  return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2));
+  const char *membership = PG_NARGS() > 3 ? optional_text(fcinfo, 3) : nullptr;  // not in version 0.1.0
+  return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2), membership);
 }
 
 }  // namespace
 
-List *protect_statements(Oid relid, const char *column, const char *access) {
+List *protect_statements(Oid relid, const char *column, const char *access, const char *membership) {
   check_relation(relid);
   if (get_rel_relispartition(relid) && !OidIsValid(tenant_ancestor(relid))) {
     refuse_relation(relid, "It is a partition of a table that is not protected.",
@@ -327,6 +337,8 @@ List *protect_statements(Oid relid, const char *column, const char *access) {
   plan.relid = relid;
   plan.relation = relation_name(relid);
   plan.policies = relation_policies(relid);
+  plan.membership = membership != nullptr ? membership : present_membership(&plan, column);
+  if (plan.membership != nullptr && *plan.membership == '\0') plan.membership = nullptr;
   find_column(&plan, column);
   plan_column(&plan);
   if (!has_tenant_index(&plan)) add(&plan, psprintf("CREATE INDEX ON %s (%s)", plan.relation, plan.column));
@@ -344,12 +356,12 @@ List *protect_statements(Oid relid, const char *column, const char *access) {
 
 void run_statements(List *statements) {
   const int level = NewGUCNestLevel();
-  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  set_for_level("search_path", "pg_catalog, pg_temp");
   SPI_connect();
   const ListCell *cell;
   foreach (cell, statements) {
     const Statement *statement = static_cast<const Statement *>(lfirst(cell));
-    as_owner(statement->relid, [&] { SPI_execute(statement->sql, false, 0); });
+    as_owner(statement->relid, 0, [&] { SPI_execute(statement->sql, false, 0); });
   }
   SPI_finish();
   AtEOXact_GUC(true, level);

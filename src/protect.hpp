@@ -12,26 +12,12 @@ struct Statement {
 };
 
 // The Statements that the table still needs, in order; NIL if it is protected. column and access may be nullptr: the
-// column of the setting, and the access that the table has (all of the tenant's rows if it has none).
-List *protect_statements(Oid relid, const char *column, const char *access);
+// column of the setting, and the access that the table has (all of the tenant's rows if it has none). membership: the source
+// that isolation asks; empty: the tenant of the context; nullptr: what the table has, or else that.
+List *protect_statements(Oid relid, const char *column, const char *access, const char *membership);
 
 // Runs Statements by SPI, each as its relation's owner in a security-restricted operation: what an owner has written
 // into constraints, defaults and policies must not run with the rights of an administrator who calls protect().
 void run_statements(List *statements);
-
-// Runs fn as the relation's owner, restricted as maintenance commands are.
-template <typename Fn>
-void as_owner(Oid relid, Fn fn) {
-  static_assert(jump_safe<Fn>);
-  Oid owner = InvalidOid;
-  with_syscache(RELOID, ObjectIdGetDatum(relid),
-                [&](HeapTuple tuple) { owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner; });
-  Oid user;
-  int security;
-  GetUserIdAndSecContext(&user, &security);
-  SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-  fn();
-  SetUserIdAndSecContext(user, security);
-}
 
 }  // namespace rls_tenant

@@ -6,6 +6,7 @@
 #include "execution.hpp"
 #include "functions.hpp"
 #include "guard.hpp"
+#include "membership.hpp"
 #include "table_rules.hpp"
 
 extern "C" {
@@ -27,6 +28,7 @@ void _PG_init() {
   context_init();
   functions_init();
   execution_init();
+  membership_init();
   table_rules_init();
   guard_init();
   MarkGUCPrefixReserved("rls_tenant");

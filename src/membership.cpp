@@ -1,0 +1,171 @@
+// is_member() and its kin in SQL: a binary search in the answer that the statement was told.
+
+#include "membership.hpp"
+
+#include "functions.hpp"
+#include "membership_answers.hpp"
+#include "membership_source.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+// What one place of a query remembers between calls, in fn_extra.
+struct Site {
+  uint64 stamp;              // of `answer`
+  const ContextValue *user;  // likewise
+  const Answer *answer;
+};
+
+[[noreturn]] void raise_type(GroupType given, GroupType type, const char *source) {
+  ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                  errmsg("the groups of membership source \"%s\" are of type %s, not %s", source, group_type_name(type),
+                         group_type_name(given)),
+                  errdetail("Two types have no equality that could be trusted."),
+                  errhint("Cast the group to %s, or name the source that it belongs to.", group_type_name(type))));
+  pg_unreachable();
+}
+
+// What a call finds out where it remembers nothing; nullptr: there is no user, and that does not raise.
+__attribute__((noinline)) const Answer *find_answer(FunctionCallInfo fcinfo, int source_argument, GroupType type) {
+  if (PG_ARGISNULL(source_argument)) {
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the membership source is NULL"),
+                    errdetail("A check of membership names a source."),
+                    errhint("Leave the argument out for the source \"%s\".", default_source)));
+  }
+  const text *source = PG_GETARG_TEXT_PP(source_argument);
+  const Answer *answer = answer_of_source(VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source));
+  if (answer == nullptr) return nullptr;
+  if (answer->type != type) raise_type(type, answer->type, text_to_cstring(source));
+  Site *site = static_cast<Site *>(fcinfo->flinfo->fn_extra);
+  if (site == nullptr) {
+    if (!get_fn_expr_arg_stable(fcinfo->flinfo, source_argument)) return answer;
+    site = static_cast<Site *>(MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Site)));
+    fcinfo->flinfo->fn_extra = site;
+  }
+  *site = {answer_stamp, context_slots[static_cast<int>(Setting::user)].ready, answer};
+  return answer;
+}
+
+// The answer for a call.
+inline const Answer *get_answer(FunctionCallInfo fcinfo, int source_argument, GroupType type) {
+  const Site *site = static_cast<const Site *>(fcinfo->flinfo->fn_extra);
+  if (likely(site != nullptr && site->stamp == answer_stamp && answer_stamp != 0 &&
+             site->user == context_slots[static_cast<int>(Setting::user)].ready)) {
+    return site->answer;
+  }
+  return find_answer(fcinfo, source_argument, type);
+}
+
+// The kinds of argument: which type of group it is, and how to find it.
+struct UuidArgument {
+  static constexpr GroupType type = GroupType::uuid;
+  static int find(const Answer *answer, Datum group) { return find_group(answer, uuid_key(DatumGetUUIDP(group))); }
+};
+
+struct BigintArgument {
+  static constexpr GroupType type = GroupType::bigint;
+  static int find(const Answer *answer, Datum group) { return find_group(answer, DatumGetInt64(group)); }
+};
+
+struct IntegerArgument {
+  static constexpr GroupType type = GroupType::bigint;
+  static int find(const Answer *answer, Datum group) { return find_group(answer, int64{DatumGetInt32(group)}); }
+};
+
+struct SmallintArgument {
+  static constexpr GroupType type = GroupType::bigint;
+  static int find(const Answer *answer, Datum group) { return find_group(answer, int64{DatumGetInt16(group)}); }
+};
+
+struct TextArgument {
+  static constexpr GroupType type = GroupType::text;
+  static int find(const Answer *answer, Datum group) {
+    text *value = DatumGetTextPP(group);
+    const int found = find_group(answer, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+    if (value != reinterpret_cast<text *>(DatumGetPointer(group))) pfree(value);
+    return found;
+  }
+};
+
+// is_member(group_id, source)
+template <typename Argument>
+Datum is_member(FunctionCallInfo fcinfo) {
+  const Answer *answer = get_answer(fcinfo, 1, Argument::type);
+  if (answer == nullptr) PG_RETURN_NULL();
+  PG_RETURN_BOOL(!PG_ARGISNULL(0) && Argument::find(answer, PG_GETARG_DATUM(0)) >= 0);
+}
+
+// has_role(group_id, role, source)
+template <typename Argument>
+Datum has_role(FunctionCallInfo fcinfo) {
+  const Answer *answer = get_answer(fcinfo, 2, Argument::type);
+  if (answer == nullptr) PG_RETURN_NULL();
+  if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) PG_RETURN_BOOL(false);
+  const int group = Argument::find(answer, PG_GETARG_DATUM(0));
+  const text *role = PG_GETARG_TEXT_PP(1);
+  PG_RETURN_BOOL(group >= 0 && has_role(answer, group, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
+}
+
+// member_role(group_id, source)
+template <typename Argument>
+Datum member_role(FunctionCallInfo fcinfo) {
+  const Answer *answer = get_answer(fcinfo, 1, Argument::type);
+  if (answer == nullptr || PG_ARGISNULL(0)) PG_RETURN_NULL();
+  const int group = Argument::find(answer, PG_GETARG_DATUM(0));
+  if (group < 0) PG_RETURN_NULL();
+  const uint32 *first = answer->at<uint32>(answer->first_roles) + group;
+  if (first[0] == first[1]) PG_RETURN_NULL();
+  if (first[1] - first[0] > 1) {
+    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("the user has %u roles in this group", first[1] - first[0]),
+                    errdetail("member_role() gives one role."), errhint("Ask for a role by rls_tenant.has_role().")));
+  }
+  const TextKey role = answer->at<TextKey>(answer->roles)[first[0]];
+  PG_RETURN_TEXT_P(cstring_to_text_with_len(answer->at<char>(role.offset), static_cast<int>(role.length)));
+}
+
+// member_groups_…(source, role)
+Datum member_groups(FunctionCallInfo fcinfo, GroupType type) {
+  const Answer *answer = get_answer(fcinfo, 0, type);
+  if (answer == nullptr) PG_RETURN_NULL();
+  if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(answer));
+  const text *role = PG_GETARG_TEXT_PP(1);
+  PG_RETURN_ARRAYTYPE_P(groups_array_of_role(answer, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
+}
+
+}  // namespace
+
+void membership_init() {
+  membership_cache_init();
+  membership_source_init();
+  membership_answers_init();
+  membership_support_init();
+}
+
+#define MEMBERSHIP_FUNCTIONS(word, Argument)                                            \
+  RT_FUNCTION(rls_tenant_is_member_##word) { return is_member<Argument>(fcinfo); }      \
+  RT_FUNCTION(rls_tenant_has_role_##word) { return has_role<Argument>(fcinfo); }        \
+  RT_FUNCTION(rls_tenant_member_role_##word) { return member_role<Argument>(fcinfo); }
+
+MEMBERSHIP_FUNCTIONS(uuid, UuidArgument)
+MEMBERSHIP_FUNCTIONS(bigint, BigintArgument)
+MEMBERSHIP_FUNCTIONS(integer, IntegerArgument)
+MEMBERSHIP_FUNCTIONS(smallint, SmallintArgument)
+MEMBERSHIP_FUNCTIONS(text, TextArgument)
+
+RT_FUNCTION(rls_tenant_member_groups_uuid) { return member_groups(fcinfo, GroupType::uuid); }
+RT_FUNCTION(rls_tenant_member_groups_bigint) { return member_groups(fcinfo, GroupType::bigint); }
+RT_FUNCTION(rls_tenant_member_groups_text) { return member_groups(fcinfo, GroupType::text); }
+
+// What this session keeps.
+RT_FUNCTION(rls_tenant_membership_cache) {
+  TupleDesc row;
+  if (get_call_result_type(fcinfo, nullptr, &row) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+  const CacheFigures figures = cache_figures();
+  Datum values[4] = {Int64GetDatum(figures.users), Int64GetDatum(figures.bytes), Int64GetDatum(figures.evictions),
+                     Int64GetDatum(static_cast<int64>(membership_fills()))};
+  bool nulls[4] = {};
+  return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls));
+}
+
+}  // namespace rls_tenant

@@ -1,0 +1,282 @@
+// From a user to an answer: what the statement was told already, else what the backend keeps, else a query as the
+// source's owner.
+
+#include "membership_answers.hpp"
+
+#include "as_owner.hpp"
+#include "context.hpp"
+#include "membership_source.hpp"
+#include "table_rules.hpp"
+
+namespace rls_tenant {
+
+uint64 answer_stamp = 0;
+
+namespace {
+
+StatementAnswers *statement = nullptr;  // the innermost
+uint64 last_stamp = 0;
+HeldAnswer *loose = nullptr;  // the last answer that was given outside of any statement
+bool asking = false;
+uint64 fills = 0;
+
+// The user as the source's column has it.
+Datum user_datum(const Source *source, const ContextValue *user) {
+  switch (source->user_type) {
+    case ValueType::uuid:
+      if (!user->is_uuid) raise_unfit_context(Setting::user, user->bytes(), "uuid");
+      return PointerGetDatum(&user->uuid);
+    case ValueType::bigint:
+      if (!user->is_bigint) raise_unfit_context(Setting::user, user->bytes(), "bigint");
+      return Int64GetDatum(user->bigint);
+    default:
+      return PointerGetDatum(user->text);
+  }
+}
+
+Oid user_type_oid(const Source *source) {
+  return source->user_type == ValueType::uuid ? UUIDOID : source->user_type == ValueType::bigint ? INT8OID : TEXTOID;
+}
+
+void append_text(StringInfo texts, Datum datum, TextKey *key) {
+  const text *value = DatumGetTextPP(datum);
+  *key = {static_cast<uint32>(texts->len), static_cast<uint32>(VARSIZE_ANY_EXHDR(value))};
+  appendBinaryStringInfo(texts, VARDATA_ANY(value), static_cast<int>(key->length));
+}
+
+// Reads SPI's result into an answer.
+Answer *read_result(const Source *source) {
+  const TupleDesc description = SPI_tuptable->tupdesc;
+  const uint64 row_count = SPI_processed;
+  MembershipRow *rows = static_cast<MembershipRow *>(
+      MemoryContextAllocExtended(CurrentMemoryContext, sizeof(MembershipRow) * Max(row_count, 1), MCXT_ALLOC_HUGE));
+  StringInfoData texts;
+  initStringInfo(&texts);
+  uint32 count = 0;
+  for (uint64 i = 0; i < row_count; i++) {
+    bool isnull;
+    const Datum group = SPI_getbinval(SPI_tuptable->vals[i], description, 1, &isnull);
+    if (isnull) continue;
+    MembershipRow &row = rows[count++];
+    memset(&row, 0, sizeof row);
+    switch (source->group_type) {
+      case GroupType::uuid:
+        row.uuid = uuid_key(DatumGetUUIDP(group));
+        break;
+      case GroupType::bigint:
+        row.bigint = DatumGetInt64(group);
+        break;
+      case GroupType::text:
+        append_text(&texts, group, &row.text);
+        break;
+    }
+    const Datum role = SPI_getbinval(SPI_tuptable->vals[i], description, 2, &isnull);
+    if (!isnull) append_text(&texts, role, &row.role);
+  }
+  Answer *answer = make_answer(source->group_type, rows, count, texts.data, membership_memory());
+  answer->holds_for_one_transaction = source->asks_clock;
+  return answer;
+}
+
+// Puts the question to the tables, as they are now: newer than the transaction's snapshot where that is old. A snapshot
+// as for catalogs is taken anew each time, and parallel mode allows it.
+Answer *query_source(Source *source, const ContextValue *user) {
+  Answer *answer = nullptr;
+  Datum value = user_datum(source, user);
+  fills++;
+  const int level = NewGUCNestLevel();
+  set_for_level("search_path", "pg_catalog, pg_temp");
+  set_for_level("timezone", "UTC");  // the session's would move CURRENT_DATE
+  as_owner(source->relid, SECURITY_NOFORCE_RLS, [&] {
+    SPI_connect();
+    if (source->plan == nullptr) {
+      Oid type = user_type_oid(source);
+      SPIPlanPtr plan = SPI_prepare(source->query, 1, &type);
+      if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+      SPI_keepplan(plan);
+      source->plan = plan;
+    }
+    const Snapshot snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(source->relid));
+    const int result = SPI_execute_snapshot(source->plan, &value, nullptr, snapshot, InvalidSnapshot, true, false, 0);
+    if (result != SPI_OK_SELECT) elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+    UnregisterSnapshot(snapshot);
+    answer = read_result(source);
+    SPI_finish();
+  });
+  AtEOXact_GUC(true, level);
+  return answer;
+}
+
+// A policy on what a source reads may ask the source: that never ends.
+void refuse_recursion(const char *name) {
+  if (!asking) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("infinite recursion in membership source \"%s\"", name),
+                  errdetail("What it reads asks about memberships itself."),
+                  errhint("Give the source's relation and the tables that it reads one owner, and let none of them call "
+                          "is_member() but in policies.")));
+}
+
+// The user's answer, with a reference for the caller.
+HeldAnswer *ask_now(const char *name, const ContextValue *user) {
+  for (int attempt = 0;; attempt++) {
+    Source *source = find_source(name);
+    const AnswerKey key = {source->id, user->bytes(), static_cast<uint32>(user->length())};
+    HeldAnswer *held = source->valid ? cached_answer(key) : nullptr;
+    if (held != nullptr) {
+      refer_to(held);
+      return held;
+    }
+    const uint64 id = source->id;
+    Answer *answer = query_source(source, user);
+    // What was committed after the snapshot tells of itself, now or with the next statement.
+    AcceptInvalidationMessages();
+    held = hold_answer(key, answer);
+    if (source->id != id || !source->valid) {
+      if (attempt < 3) {
+        release_answer(held);
+        continue;
+      }
+      return held;
+    }
+    if (source->unkept == nullptr && !has_own_change()) cache_answer(held);
+    return held;
+  }
+}
+
+HeldAnswer *ask(const char *name, const ContextValue *user) {
+  refuse_recursion(name);
+  HeldAnswer *volatile held = nullptr;
+  MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership question", ALLOCSET_SMALL_SIZES);
+  MemoryContext before = MemoryContextSwitchTo(scratch);
+  asking = true;
+  PG_TRY();
+  { held = ask_now(name, user); }
+  PG_FINALLY();
+  { asking = false; }
+  PG_END_TRY();
+  MemoryContextSwitchTo(before);
+  MemoryContextDelete(scratch);
+  return held;
+}
+
+Pin *find_pin(Pin *pins, const char *source, size_t length, const ContextValue *user) {
+  for (Pin *pin = pins; pin != nullptr; pin = pin->next) {
+    if (pin->source_length == length && memcmp(pin->source, source, length) == 0 &&
+        (user == nullptr || (pin->held->key.user_length == user->length() &&
+                             memcmp(pin->held->key.user, user->bytes(), user->length()) == 0))) {
+      return pin;
+    }
+  }
+  return nullptr;
+}
+
+void add_pin(Pin **pins, const char *source, size_t length, HeldAnswer *held) {
+  Pin *pin = static_cast<Pin *>(MemoryContextAlloc(membership_memory(), offsetof(Pin, source) + length + 1));
+  pin->held = held;
+  pin->source_length = length;
+  memcpy(pin->source, source, length);
+  pin->source[length] = '\0';
+  pin->next = *pins;
+  *pins = pin;
+}
+
+void drop_loose() {
+  HeldAnswer *held = loose;
+  loose = nullptr;
+  if (held != nullptr) release_answer(held);
+}
+
+// Own changes are seen by the transaction's next command, and by a function that goes on after it.
+void notice_own_changes(StatementAnswers *answers) {
+  if (answers->own_changes != visible_own_changes) {
+    release_pins(&answers->pins);
+    answers->stamp = ++last_stamp;
+    answers->own_changes = visible_own_changes;
+  }
+  answer_stamp = answers->stamp;
+}
+
+void at_transaction_event(XactEvent event, void *) {
+  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) drop_loose();
+}
+
+}  // namespace
+
+void release_pins(Pin **pins) {
+  while (*pins != nullptr) {
+    Pin *pin = *pins;
+    *pins = pin->next;
+    release_answer(pin->held);
+    pfree(pin);
+  }
+}
+
+void enter_statement(StatementAnswers *answers) {
+  *answers = {statement, nullptr, ++last_stamp, visible_own_changes};
+  statement = answers;
+  answer_stamp = answers->stamp;
+}
+
+void leave_statement(StatementAnswers *answers) {
+  release_pins(&answers->pins);
+  statement = answers->outer;
+  const bool current = statement != nullptr && statement->own_changes == visible_own_changes;
+  answer_stamp = current ? statement->stamp : 0;
+}
+
+void keep_answers(StatementAnswers *answers, Pin **kept) {
+  if (answers->pins == nullptr) return;
+  for (Pin *old = *kept; old != nullptr;) {  // sources that this run has not asked
+    Pin *next = old->next;
+    if (find_pin(answers->pins, old->source, old->source_length, nullptr) == nullptr) {
+      old->next = answers->pins;
+      answers->pins = old;
+    } else {
+      release_answer(old->held);
+      pfree(old);
+    }
+    old = next;
+  }
+  *kept = answers->pins;
+  answers->pins = nullptr;
+}
+
+void check_kept_answers(const Pin *kept) {
+  for (const Pin *pin = kept; pin != nullptr; pin = pin->next) {
+    const Answer *now = answer_of_source(pin->source, pin->source_length);
+    if (now != nullptr && nothing_lost(pin->held->answer, now)) continue;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the user has lost a membership since the cursor was opened"),
+                    errdetail("The cursor's rows were chosen by membership source \"%s\" as it was then.", pin->source),
+                    errhint("Close the cursor and open it again.")));
+  }
+}
+
+const Answer *answer_of_source(const char *source, size_t length) {
+  const ContextValue *user = read_context(Setting::user);
+  if (user == nullptr) return nullptr;
+  if (statement != nullptr) {
+    notice_own_changes(statement);
+    const Pin *pin = find_pin(statement->pins, source, length, user);
+    if (pin != nullptr) return pin->held->answer;
+  }
+  // A prepared statement in an open transaction takes no new lock, and would learn of nothing.
+  AcceptInvalidationMessages();
+  char *name = pnstrdup(source, length);
+  HeldAnswer *held = ask(name, user);
+  pfree(name);
+  if (statement != nullptr) {
+    notice_own_changes(statement);
+    add_pin(&statement->pins, source, length, held);
+  } else {
+    drop_loose();
+    loose = held;
+  }
+  return held->answer;
+}
+
+uint64 membership_fills() { return fills; }
+
+void membership_answers_init() { RegisterXactCallback(at_transaction_event, nullptr); }
+
+}  // namespace rls_tenant

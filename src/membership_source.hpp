@@ -1,0 +1,58 @@
+// Membership sources: the relations that say who is in which group, as rls_tenant.membership_source lists them.
+#pragma once
+
+#include "context.hpp"
+#include "membership_answer.hpp"
+
+namespace rls_tenant {
+
+void membership_source_init();
+
+// One row of the table membership_source.
+struct SourceRow {
+  const char *name;
+  Oid relid;
+  const char *user_column;
+  const char *group_column;
+  const char *role_column;  // nullptr: none
+  const char *active;       // nullptr: every row
+};
+
+// A source as it was read and found good. Whatever may change its answers takes `valid` away, and it is read anew.
+struct Source {
+  Source *next;
+  uint64 id;  // of this reading: no other has it
+  char *name;
+  Oid relid;
+  ValueType user_type;
+  GroupType group_type;
+  bool has_roles;
+  bool asks_clock;
+  const char *unkept;  // why its answers are not kept, or nullptr
+  Oid *watched;        // the relations whose changes matter, sorted
+  int watched_count;
+  bool valid;
+  SPIPlanPtr plan;  // of its query; nullptr until it is needed
+  char *query;
+  MemoryContext memory;
+};
+
+// The source of that name; an error where there is none, or none that is good any more. Valid to the next call.
+Source *find_source(const char *name);
+
+// The rows of membership_source, as SourceRows, by name.
+List *source_rows();
+
+// Checks that a row makes a source; an error if not. Gives the tables to be watched, as OIDs.
+List *check_source(const SourceRow *row);
+
+// The table membership_source; an error where the extension is too old to have it.
+Oid source_table();
+
+// That the transaction itself has changed memberships. From then on nothing it finds is kept.
+void note_own_change();
+bool has_own_change();
+// Counts own changes that have become visible to the transaction's next command.
+extern uint64 visible_own_changes;
+
+}  // namespace rls_tenant
