@@ -4,7 +4,7 @@
 #include "execution.hpp"
 
 #include "functions.hpp"
-#include "membership_answers.hpp"
+#include "membership_parallel.hpp"
 
 namespace rls_tenant {
 
@@ -42,6 +42,7 @@ struct Binding {
   bool holds_rows;  // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
   Pin *memberships;  // what its last run was told
+  bool hands_down;   // its workers ask about memberships
   MemoryContextCallback at_end;
 };
 static_assert(jump_safe<Binding>);
@@ -114,8 +115,9 @@ void bind(QueryDesc *query, const Binding &bound) {
 void start(QueryDesc *query, int flags) {
   const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
   Binding bound = {};
-  bound.settings = what_plan_reads(query->plannedstmt).settings;
-  bound.own = bound.settings;
+  const PlanReads reads = what_plan_reads(query->plannedstmt);
+  bound.settings = bound.own = reads.settings;
+  bound.hands_down = reads.memberships && query->plannedstmt->parallelModeNeeded;
   bound.holds_rows = bound.settings != 0;
   if (bound.holds_rows) refuse_held_rows();
   for (Running *outer = running; outer != nullptr; outer = outer->outer) outer->read |= bound.settings;
@@ -193,7 +195,9 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   if (binding != nullptr) check_binding(binding);
   const SettingSet read = run_watched(binding, [&] {
     if (binding != nullptr) check_kept_answers(binding->memberships);
+    const HandedDown handed = binding != nullptr && binding->hands_down ? hand_down_answers() : HandedDown{};
     next(RT_EXECUTOR_RUN_ARGUMENTS);
+    end_hand_down(handed);
     if (binding != nullptr) keep_answers(&running->answers, &binding->memberships);
   });
   if (read != 0) bind_late(query, binding, read);

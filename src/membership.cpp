@@ -4,6 +4,7 @@
 
 #include "functions.hpp"
 #include "membership_answers.hpp"
+#include "membership_parallel.hpp"
 #include "membership_source.hpp"
 
 namespace rls_tenant {
@@ -139,6 +140,7 @@ void membership_init() {
   membership_cache_init();
   membership_source_init();
   membership_answers_init();
+  membership_parallel_init();
   membership_support_init();
 }
 

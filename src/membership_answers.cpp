@@ -4,7 +4,9 @@
 #include "membership_answers.hpp"
 
 #include "as_owner.hpp"
+#include "attempt.hpp"
 #include "context.hpp"
+#include "membership_parallel.hpp"
 #include "membership_source.hpp"
 #include "table_rules.hpp"
 
@@ -144,6 +146,10 @@ HeldAnswer *ask_now(const char *name, const ContextValue *user) {
 }
 
 HeldAnswer *ask(const char *name, const ContextValue *user) {
+  if (IsParallelWorker()) {
+    Answer *answer = handed_down_answer(name, user);
+    if (answer != nullptr) return hold_answer({0, user->bytes(), static_cast<uint32>(user->length())}, answer);
+  }
   refuse_recursion(name);
   HeldAnswer *volatile held = nullptr;
   MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership question", ALLOCSET_SMALL_SIZES);
@@ -273,6 +279,17 @@ const Answer *answer_of_source(const char *source, size_t length) {
     loose = held;
   }
   return held->answer;
+}
+
+const Pin *pin_all_sources() {
+  if (present_context(Setting::user) == nullptr) return nullptr;
+  List *rows = source_rows();
+  const ListCell *cell;
+  foreach (cell, rows) {
+    const char *name = static_cast<const SourceRow *>(lfirst(cell))->name;
+    attempt([&] { answer_of_source(name, strlen(name)); });  // a worker that needs it finds the same fault
+  }
+  return statement->pins;
 }
 
 uint64 membership_fills() { return fills; }

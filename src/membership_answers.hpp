@@ -40,7 +40,7 @@ extern uint64 answer_stamp;
 // statement, and as long as answer_stamp stays the same; outside of any, to the next call.
 const Answer *answer_of_source(const char *source, size_t length);
 
-// Asks every source about the user, where there is one, so that parallel workers can be told; what fails is left out.
+// Asks every source about the user, where there is one, for the running statement; what fails is left out.
 const Pin *pin_all_sources();
 
 // The number of questions that were put to the tables since the session began.
