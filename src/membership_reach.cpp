@@ -85,6 +85,21 @@ void reach_range_table_entry(const Walk *walk, const RangeTblEntry *entry) {
   reach_as(walk->reach, entry->relid, walk->role);
 }
 
+// The arguments that a call leaves to their defaults, which are filled in when it is planned.
+void reach_default_arguments(const FuncExpr *call, void *context) {
+  with_syscache(PROCOID, ObjectIdGetDatum(call->funcid), [&](HeapTuple tuple) {
+    if (list_length(call->args) >= reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->pronargs) return;
+    reach_node(reinterpret_cast<Node *>(expand_function_arguments(call->args, false, call->funcresulttype, tuple)), context);
+  });
+}
+
+// Refuses an aggregate of a user's, whose functions may do anything whatever its label says.
+void check_aggregate(const Walk *walk, Oid aggregate) {
+  if (aggregate < FirstNormalObjectId) return;
+  refuse(walk->what, psprintf("It calls %s, a user-defined aggregate.", format_procedure(aggregate)),
+         "Use PostgreSQL's own aggregates.");
+}
+
 bool reach_node(Node *node, void *context) {
   const Walk *walk = static_cast<const Walk *>(context);
   if (node == nullptr) return false;
@@ -107,6 +122,9 @@ bool reach_node(Node *node, void *context) {
       return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(reach_node), context,
                                QTW_EXAMINE_RTES_BEFORE);
     default:
+      if (IsA(node, FuncExpr)) reach_default_arguments(reinterpret_cast<const FuncExpr *>(node), context);
+      if (IsA(node, Aggref)) check_aggregate(walk, reinterpret_cast<const Aggref *>(node)->aggfnoid);
+      if (IsA(node, WindowFunc)) check_aggregate(walk, reinterpret_cast<const WindowFunc *>(node)->winfnoid);
       check_functions_in_node(node, check_function, context);
       return expression_tree_walker(node, compat::tree_walker(reach_node), context);
   }
