@@ -41,7 +41,7 @@ struct Binding {
   SettingSet own;   // those that its own plan reads: they hold still while it runs
   bool holds_rows;  // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
-  Pin *memberships;  // what its last run was told
+  Pin *told;         // by membership sources, to its runs
   bool hands_down;   // its workers ask about memberships
   MemoryContextCallback at_end;
 };
@@ -58,7 +58,7 @@ void link_binding(Binding *binding) {
 
 void unlink_binding(void *argument) {
   Binding *binding = static_cast<Binding *>(argument);
-  release_pins(&binding->memberships);
+  release_pins(&binding->told);
   *binding->link = binding->next;
   if (binding->next != nullptr) binding->next->link = binding->link;
 }
@@ -166,26 +166,47 @@ void bind_late(QueryDesc *query, Binding *binding, SettingSet read) {
   if (binding == &bound) bind(query, bound);
 }
 
-// Runs part of a query; tells what its functions have read. Not inline: its caller's variables must not be in registers
-// that the jump of an error restores.
+// What the functions of a run have read, and what membership sources have told it and them.
+struct Watched {
+  SettingSet read;
+  Pin *told;
+};
+
+// Runs part of a query. Not inline: its caller's variables must not be in registers that the jump of an error restores.
 template <typename Fn>
-__attribute__((noinline)) SettingSet run_watched(Binding *binding, const Fn &part) {
+__attribute__((noinline)) Watched run_watched(const Binding *binding, const Fn &part) {
   static_assert(jump_safe<Fn>);
   const SettingSet settings = binding != nullptr ? binding->own : 0;
   Running here = {running, 0, holding_cursor(), {}};
+  Pin *volatile told = nullptr;
+  volatile bool done = false;
   running = &here;
   context_running(settings, 1);
   enter_statement(&here.answers);
   PG_TRY();
-  { part(); }
+  {
+    part();
+    done = true;
+  }
   PG_FINALLY();
   {
-    leave_statement(&here.answers);
     running = here.outer;
     context_running(settings, -1);
+    leave_statement(&here.answers, done ? const_cast<Pin **>(&told) : nullptr);
   }
   PG_END_TRY();
-  return here.read;
+  return {here.read, told};
+}
+
+// Remembers what a run was told for the next one: its rows may be kept for a later FETCH.
+void keep_told(QueryDesc *query, Pin *told) {
+  if (told == nullptr) return;
+  Binding *binding = find_binding(query);
+  if (binding == nullptr) {
+    bind(query, {});
+    binding = bindings;
+  }
+  merge_pins(&binding->told, &told);
 }
 
 // Nothing that a query reads may change while it runs, and what its functions read is noticed.
@@ -193,21 +214,23 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
   Binding *binding = find_binding(query);
   if (binding != nullptr) check_binding(binding);
-  const SettingSet read = run_watched(binding, [&] {
-    if (binding != nullptr) check_kept_answers(binding->memberships);
+  const Watched watched = run_watched(binding, [&] {
+    if (binding != nullptr) check_told_answers(binding->told);
     const HandedDown handed = binding != nullptr && binding->hands_down ? hand_down_answers() : HandedDown{};
     next(RT_EXECUTOR_RUN_ARGUMENTS);
     end_hand_down(handed);
-    if (binding != nullptr) keep_answers(&running->answers, &binding->memberships);
   });
-  if (read != 0) bind_late(query, binding, read);
+  keep_told(query, watched.told);
+  if (watched.told != nullptr) refuse_held_rows();
+  if (watched.read != 0) bind_late(query, find_binding(query), watched.read);
 }
 
 // Data-modifying WITH queries that nobody reads, and AFTER triggers, run here. So does the closing of a cursor, which must
 // succeed under whatever context: no answer is asked for.
 void finish(QueryDesc *query) {
   const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
-  run_watched(find_binding(query), [&] { next(query); });
+  Watched watched = run_watched(find_binding(query), [&] { next(query); });
+  release_pins(&watched.told);
 }
 
 }  // namespace

@@ -12,8 +12,6 @@
 
 namespace rls_tenant {
 
-uint64 answer_stamp = 0;
-
 namespace {
 
 StatementAnswers *statement = nullptr;  // the innermost
@@ -186,16 +184,29 @@ void add_pin(Pin **pins, const char *source, size_t length, HeldAnswer *held) {
   *pins = pin;
 }
 
+void drop_pin(Pin *pin) {
+  release_answer(pin->held);
+  pfree(pin);
+}
+
 void drop_loose() {
   HeldAnswer *held = loose;
   loose = nullptr;
   if (held != nullptr) release_answer(held);
 }
 
+// Whether two answers are of the same question, and what one says the other says, too.
+bool covers(const Pin *pin, const Pin *other) {
+  return pin->source_length == other->source_length && memcmp(pin->source, other->source, pin->source_length) == 0 &&
+         pin->held->key.user_length == other->held->key.user_length &&
+         memcmp(pin->held->key.user, other->held->key.user, other->held->key.user_length) == 0 &&
+         nothing_lost(other->held->answer, pin->held->answer);
+}
+
 // Own changes are seen by the transaction's next command, and by a function that goes on after it.
 void notice_own_changes(StatementAnswers *answers) {
   if (answers->own_changes != visible_own_changes) {
-    release_pins(&answers->pins);
+    merge_pins(&answers->inner, &answers->pins);
     answers->stamp = ++last_stamp;
     answers->own_changes = visible_own_changes;
   }
@@ -208,49 +219,70 @@ void at_transaction_event(XactEvent event, void *) {
 
 }  // namespace
 
+void merge_pins(Pin **into, Pin **from) {
+  while (*from != nullptr) {
+    Pin *pin = *from;
+    *from = pin->next;
+    bool covered = false;
+    for (Pin **link = into; *link != nullptr && !covered;) {
+      Pin *present = *link;
+      if (covers(present, pin)) {
+        covered = true;
+      } else if (covers(pin, present)) {
+        *link = present->next;
+        drop_pin(present);
+      } else {
+        link = &present->next;
+      }
+    }
+    if (covered) {
+      drop_pin(pin);
+    } else {
+      pin->next = *into;
+      *into = pin;
+    }
+  }
+}
+
 void release_pins(Pin **pins) {
   while (*pins != nullptr) {
     Pin *pin = *pins;
     *pins = pin->next;
-    release_answer(pin->held);
-    pfree(pin);
+    drop_pin(pin);
   }
 }
 
 void enter_statement(StatementAnswers *answers) {
-  *answers = {statement, nullptr, ++last_stamp, visible_own_changes};
+  *answers = {statement, nullptr, nullptr, ++last_stamp, visible_own_changes};
   statement = answers;
   answer_stamp = answers->stamp;
 }
 
-void leave_statement(StatementAnswers *answers) {
-  release_pins(&answers->pins);
+void leave_statement(StatementAnswers *answers, Pin **told) {
   statement = answers->outer;
   const bool current = statement != nullptr && statement->own_changes == visible_own_changes;
   answer_stamp = current ? statement->stamp : 0;
-}
-
-void keep_answers(StatementAnswers *answers, Pin **kept) {
-  if (answers->pins == nullptr) return;
-  for (Pin *old = *kept; old != nullptr;) {  // sources that this run has not asked
-    Pin *next = old->next;
-    if (find_pin(answers->pins, old->source, old->source_length, nullptr) == nullptr) {
-      old->next = answers->pins;
-      answers->pins = old;
-    } else {
-      release_answer(old->held);
-      pfree(old);
-    }
-    old = next;
+  if (told == nullptr) {
+    release_pins(&answers->pins);
+    release_pins(&answers->inner);
+    return;
   }
-  *kept = answers->pins;
-  answers->pins = nullptr;
+  merge_pins(&answers->inner, &answers->pins);
+  for (const Pin *pin = answers->inner; pin != nullptr && statement != nullptr; pin = pin->next) {
+    Pin *copy = nullptr;
+    refer_to(pin->held);
+    add_pin(&copy, pin->source, pin->source_length, pin->held);
+    merge_pins(&statement->inner, &copy);
+  }
+  merge_pins(told, &answers->inner);
 }
 
-void check_kept_answers(const Pin *kept) {
-  for (const Pin *pin = kept; pin != nullptr; pin = pin->next) {
-    const Answer *now = answer_of_source(pin->source, pin->source_length);
-    if (now != nullptr && nothing_lost(pin->held->answer, now)) continue;
+void check_told_answers(const Pin *told) {
+  for (const Pin *pin = told; pin != nullptr; pin = pin->next) {
+    const ContextValue *user = read_context(Setting::user);
+    const bool same_user = user != nullptr && pin->held->key.user_length == user->length() &&
+                           memcmp(pin->held->key.user, user->bytes(), user->length()) == 0;
+    if (same_user && nothing_lost(pin->held->answer, answer_of_source(pin->source, pin->source_length))) continue;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("the user has lost a membership since the cursor was opened"),
                     errdetail("The cursor's rows were chosen by membership source \"%s\" as it was then.", pin->source),

@@ -18,26 +18,25 @@ struct Pin {
 // What one statement (a run of a query) was told. Lives on the C stack of its run.
 struct StatementAnswers {
   StatementAnswers *outer;
-  Pin *pins;
+  Pin *pins;    // by what it asked itself: its answers
+  Pin *inner;   // what the statements of its functions were told
   uint64 stamp;
   uint64 own_changes;  // of the transaction, when the first pin was made
 };
 
 void enter_statement(StatementAnswers *answers);
-void leave_statement(StatementAnswers *answers);
+// told: where all that it and its functions were told goes, beside to the outer statement; nullptr: the statement failed.
+void leave_statement(StatementAnswers *answers, Pin **told);
 
-// Keeps what a statement was told for the next run of its query (a cursor's FETCH).
-void keep_answers(StatementAnswers *answers, Pin **kept);
-// At that run: an error where the user has left a group since.
-void check_kept_answers(const Pin *kept);
+// Before a query is run again (a cursor's FETCH): an error where the user has left a group by which the last run may have
+// chosen rows.
+void check_told_answers(const Pin *told);
 void release_pins(Pin **pins);
+// Moves pins; those that say no more than others go.
+void merge_pins(Pin **into, Pin **from);
 
-// Changes with every statement, and when an own change becomes visible: an answer is good as long as this is the same
-// and not 0.
-extern uint64 answer_stamp;
-
-// The groups of the context's user; nullptr if there is no user and that does not raise. Good to the end of the
-// statement, and as long as answer_stamp stays the same; outside of any, to the next call.
+// The groups of the context's user; nullptr if there is no user and that does not raise. Good as long as answer_stamp
+// stays the same and is not 0; outside of any statement, to the next call.
 const Answer *answer_of_source(const char *source, size_t length);
 
 // Asks every source about the user, where there is one, for the running statement; what fails is left out.

@@ -15,6 +15,7 @@
 namespace rls_tenant {
 
 uint64 visible_own_changes = 0;
+uint64 answer_stamp = 0;
 
 namespace {
 
@@ -37,21 +38,25 @@ bool watches(const Source *source, Oid relid) {
   return std::binary_search(source->watched, source->watched + source->watched_count, relid);
 }
 
+void invalidate(Source *source) {
+  source->valid = false;
+  if (!own_change) return;  // what others do is told to the next statement
+  visible_own_changes++;
+  answer_stamp = 0;
+}
+
 // A relation has changed; InvalidOid: perhaps any.
 void on_relation_change(Datum, Oid relid) {
   invalidations++;
   for (Source *source = sources; source != nullptr; source = source->next) {
-    if (!OidIsValid(relid) || watches(source, relid)) {
-      source->valid = false;
-      if (own_change) visible_own_changes++;
-    }
+    if (!OidIsValid(relid) || watches(source, relid)) invalidate(source);
   }
 }
 
 // A function that `active` or a view calls, the label of a role, a schema's name: rare, so that all sources go.
 void on_definition_change(Datum, int, uint32) {
   invalidations++;
-  for (Source *source = sources; source != nullptr; source = source->next) source->valid = false;
+  for (Source *source = sources; source != nullptr; source = source->next) invalidate(source);
 }
 
 // Raised where a source cannot answer.

@@ -54,5 +54,8 @@ void note_own_change();
 bool has_own_change();
 // Counts own changes that have become visible to the transaction's next command.
 extern uint64 visible_own_changes;
+// Changes with every statement; 0 where an own change has become visible since. What was answered under a stamp is good
+// as long as this is the same.
+extern uint64 answer_stamp;
 
 }  // namespace rls_tenant

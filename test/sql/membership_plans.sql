@@ -1,0 +1,184 @@
+-- What the planner makes of is_member(): index conditions, estimates, the order of conditions, parallel plans.
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only on
+CREATE ROLE regress_membership_plans;
+CREATE SCHEMA membership_plans;
+GRANT USAGE ON SCHEMA membership_plans TO regress_membership_plans;
+SELECT rls_tenant.exempt('membership_plans', x, 'a test') FROM unnest('{member,wide,words,plain,ordered}'::text[]) x;
+SET search_path = membership_plans;
+CREATE TABLE member (user_id int, tenant_id int, role text, PRIMARY KEY (user_id, tenant_id));
+INSERT INTO member SELECT u, (u * 7 + k) % 1000, CASE k WHEN 0 THEN 'admin' ELSE 'reader' END FROM generate_series(1, 100) u, generate_series(0, 4) k;
+SELECT rls_tenant.add_membership('tenant', 'member', 'user_id', 'tenant_id', 'role');
+
+-- Six tables of the same rows with other indexes.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CREATE TABLE of_one (tenant_id int, id int, note text);
+CREATE TABLE of_two (tenant_id int, id int, note text, PRIMARY KEY (tenant_id, id));
+CREATE TABLE of_second (id int, tenant_id int, note text, PRIMARY KEY (id, tenant_id));
+CREATE TABLE of_hash (tenant_id int, id int, note text);
+CREATE TABLE of_expression (tenant_id int, id int, note text);
+CREATE TABLE of_parts (tenant_id int, id int, note text, PRIMARY KEY (tenant_id, id)) PARTITION BY HASH (tenant_id);
+CREATE TABLE of_parts_0 PARTITION OF of_parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE of_parts_1 PARTITION OF of_parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT rls_tenant.protect(t, membership => 'tenant') FROM unnest('{of_one,of_two,of_second,of_hash,of_expression,of_parts}'::regclass[]) t;
+DROP INDEX of_second_tenant_id_idx, of_hash_tenant_id_idx, of_expression_tenant_id_idx;
+CREATE INDEX ON of_hash USING hash (tenant_id);
+CREATE INDEX ON of_expression ((tenant_id + 0));
+COMMIT;
+CREATE TABLE plain (id int PRIMARY KEY, team smallint, word varchar(20));
+INSERT INTO plain SELECT g, g % 100, 'w' || g % 100 FROM generate_series(1, 1000) g;
+SET row_security = off;
+DO $$ DECLARE t regclass; BEGIN
+  FOREACH t IN ARRAY '{of_one,of_two,of_second,of_hash,of_expression,of_parts}'::regclass[] LOOP
+    EXECUTE format('INSERT INTO %s (tenant_id, id, note) SELECT g %% 1000, g, ''n'' FROM generate_series(1, 20000) g', t);
+  END LOOP; END $$;
+RESET row_security;
+VACUUM ANALYZE of_one, of_two, of_second, of_hash, of_expression, of_parts, plain;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA membership_plans TO regress_membership_plans;
+REVOKE ALL ON member FROM regress_membership_plans;
+SET ROLE regress_membership_plans;
+SET max_parallel_workers_per_gather = 0;
+
+-- Index conditions: the column alone, with others, not the first; in partitions, joins, UPDATE and DELETE.
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SET LOCAL enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT * FROM of_one;
+EXPLAIN (COSTS OFF) SELECT * FROM of_two;
+EXPLAIN (COSTS OFF) SELECT * FROM of_two WHERE id = 119;
+EXPLAIN (COSTS OFF) SELECT * FROM of_second WHERE id BETWEEN 100 AND 130;
+SET LOCAL enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT * FROM of_parts;
+SET LOCAL enable_seqscan = on;
+EXPLAIN (COSTS OFF) SELECT * FROM plain JOIN of_two USING (id) WHERE plain.id = 119;
+EXPLAIN (COSTS OFF) UPDATE of_one SET note = 'm';
+EXPLAIN (COSTS OFF) DELETE FROM of_two;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_one;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_two;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_second;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_hash;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_expression;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_parts;
+SELECT of_two.id FROM plain JOIN of_two USING (id) WHERE plain.id IN (119, 124);
+-- A hash index and one on an expression are left alone.
+EXPLAIN (COSTS OFF) SELECT * FROM of_hash;
+EXPLAIN (COSTS OFF) SELECT * FROM of_expression;
+ROLLBACK;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+WITH u AS (UPDATE of_one SET note = 'm' RETURNING tenant_id) SELECT count(*), min(tenant_id), max(tenant_id) FROM u;
+WITH d AS (DELETE FROM of_two RETURNING tenant_id) SELECT count(*), min(tenant_id), max(tenant_id) FROM d;
+UPDATE of_parts SET tenant_id = 500 WHERE id = 119;
+ROLLBACK;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+INSERT INTO of_parts VALUES (120, 0, 'mine');
+INSERT INTO of_parts VALUES (500, 0, 'theirs');
+ROLLBACK;
+
+-- Written by hand: columns of other types, a role, a source that varies, OR and NOT.
+RESET ROLE;
+CREATE TABLE wide (user_id int, team bigint, role text);
+CREATE TABLE words (user_id int, word text);
+INSERT INTO wide VALUES (17, 5, 'admin'), (17, 6, 'reader');
+INSERT INTO words VALUES (17, 'w5'), (17, 'w6');
+SELECT rls_tenant.add_membership('team', 'wide', 'user_id', 'team', 'role'), rls_tenant.add_membership('word', 'words', 'user_id', 'word');
+CREATE INDEX ON plain (team);
+CREATE INDEX ON plain (word);
+SET ROLE regress_membership_plans;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE rls_tenant.is_member(team, 'team');
+EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE rls_tenant.is_member(word, 'word');
+EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE rls_tenant.has_role(team, 'admin', 'team');
+PREPARE of_role(text) AS SELECT count(*) FROM plain WHERE rls_tenant.has_role(team, $1, 'team');
+SET LOCAL plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF) EXECUTE of_role('admin');
+EXECUTE of_role('admin');
+EXECUTE of_role(NULL);
+SELECT count(*) FROM plain WHERE rls_tenant.is_member(team, 'team');
+SELECT count(*) FROM plain WHERE rls_tenant.is_member(word, 'word');
+SELECT count(*) FROM plain WHERE rls_tenant.is_member(team, 'team') OR rls_tenant.is_member(word, 'word');
+SELECT count(*) FROM plain WHERE NOT rls_tenant.is_member(team, 'team');
+SELECT count(*) FROM plain WHERE rls_tenant.is_member(word, CASE WHEN id % 2 = 0 THEN 'word' ELSE word END) AND id % 2 = 0;
+ROLLBACK;
+
+-- Estimates: from the user's groups and the column's statistics.
+CREATE FUNCTION pg_temp.estimate(query text) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE plan json; BEGIN
+  EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+  RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
+END $$;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SELECT pg_temp.estimate('SELECT * FROM of_one') BETWEEN 80 AND 120;
+SELECT pg_temp.estimate('SELECT * FROM of_hash') BETWEEN 80 AND 120;
+SELECT pg_temp.estimate('SELECT * FROM of_one WHERE rls_tenant.has_role(tenant_id, ''admin'')') < 10;
+ROLLBACK;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '1000';
+SELECT pg_temp.estimate('SELECT * FROM of_one');
+SELECT count(*) FROM of_one;
+ROLLBACK;
+-- Without a user planning raises, as with the getters.
+EXPLAIN (COSTS OFF) SELECT * FROM of_one;
+
+-- The order of conditions: dear checks last among the policy's and the leakproof ones, cheap ones first.
+RESET ROLE;
+CREATE TABLE ordered (tenant_id int, rank int, note text);
+ALTER TABLE ordered ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON ordered USING (rls_tenant.is_member(tenant_id) AND rank > 5 AND note ~ 'x');
+GRANT SELECT ON ordered TO regress_membership_plans;
+SET ROLE regress_membership_plans;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SET LOCAL rls_tenant.membership_cost = 5;
+EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
+SET LOCAL rls_tenant.membership_cost = 0;
+EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
+-- What is not leakproof waits, whatever it costs.
+SET LOCAL rls_tenant.membership_cost = 1000;
+EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3 AND note || 'y' = 'xy';
+-- -1: the COST of the function, which a DBA may change (but no dump carries that).
+SET LOCAL rls_tenant.membership_cost = -1;
+EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
+RESET ROLE;
+ALTER FUNCTION rls_tenant.is_member(integer, text) COST 100;
+SET ROLE regress_membership_plans;
+EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
+ROLLBACK;
+SET rls_tenant.membership_cost = -2;
+
+-- Parallel plans: workers are told what their leader was told.
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SET LOCAL max_parallel_workers_per_gather = 2;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+SET LOCAL min_parallel_index_scan_size = 0;
+EXPLAIN (COSTS OFF) SELECT count(*), min(tenant_id), max(tenant_id) FROM of_hash;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_hash;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT count(*), min(tenant_id), max(tenant_id) FROM of_two;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_two;
+SET LOCAL enable_bitmapscan = on;
+SET LOCAL enable_indexscan = off;
+SET LOCAL enable_indexonlyscan = off;
+EXPLAIN (COSTS OFF) SELECT count(*), min(tenant_id), max(tenant_id) FROM of_one;
+SELECT count(*), min(tenant_id), max(tenant_id) FROM of_one;
+COMMIT;
+SET rls_tenant.handed_down = '1';
+RESET ROLE;
+SET rls_tenant.handed_down = '1';
+
+SET client_min_messages = warning;
+DROP SCHEMA membership_plans CASCADE;
+DELETE FROM rls_tenant.exemption WHERE schema_name = 'membership_plans';
+DROP OWNED BY regress_membership_plans;
+DROP ROLE regress_membership_plans;
