@@ -172,8 +172,14 @@ bool confines(const Node *expression, AttrNumber attribute) {
 }
 
 const char *membership_of(const Policy *policy, AttrNumber attribute) {
-  if (policy->check != nullptr && !equal(policy->check, policy->qual)) return nullptr;
-  return source_of_condition(policy->qual, attribute);
+  if (policy->qual == nullptr || !IsA(policy->qual, BoolExpr)) return source_of_condition(policy->qual, attribute);
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(policy->qual);
+  const ListCell *cell;
+  foreach (cell, boolean->boolop == AND_EXPR ? boolean->args : NIL) {
+    const char *source = source_of_condition(static_cast<const Node *>(lfirst(cell)), attribute);
+    if (source != nullptr) return source;
+  }
+  return nullptr;
 }
 
 Node *without_tenant_condition(Node *expression, AttrNumber attribute) {

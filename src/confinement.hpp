@@ -25,7 +25,7 @@ List *relation_policies(Oid relid);
 // Whether the expression can only be true for rows whose attribute equals the tenant of the context.
 bool confines(const Node *expression, AttrNumber attribute);
 
-// The membership source by which a policy confines rows, where it says nothing but is_member(attribute); else nullptr.
+// The membership source by which a policy confines rows: is_member(attribute), alone or in AND; nullptr: none.
 const char *membership_of(const Policy *policy, AttrNumber attribute);
 
 // What is left of a condition without the tenant condition that it may repeat: true if it says no more.

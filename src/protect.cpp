@@ -234,12 +234,17 @@ Node *parse_access(Relation relation, const char *access) {
                          "rls_tenant.current_user_uuid()'.");
 }
 
+// The tenant condition, and what else an expression says.
+const char *with_condition(const Plan *plan, Relation relation, Node *expression) {
+  if (is_true(expression)) return plan->condition;
+  return psprintf("(%s) AND (%s)", plan->condition, deparse_condition(relation, expression));
+}
+
 // tenant_access as the caller asked for it: the tenant condition and theirs.
 void plan_given_access(Plan *plan, Relation relation, const char *access) {
   Node *wanted = parse_access(relation, access);
-  const char *given = deparse_condition(relation, wanted);
-  const char *condition = is_true(wanted) ? plan->condition : psprintf("(%s) AND (%s)", plan->condition, given);
-  if (!repeats_condition(plan)) condition = given;
+  const char *condition =
+      repeats_condition(plan) ? with_condition(plan, relation, wanted) : deparse_condition(relation, wanted);
   const Policy *policy = policy_named(plan, access_name);
   if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
   const int level = NewGUCNestLevel();
@@ -289,10 +294,10 @@ void plan_present_access(Plan *plan, Relation relation) {
   initStringInfo(&statement);
   appendStringInfo(&statement, "ALTER POLICY %s ON %s", access_name, plan->relation);
   if (policy->qual != nullptr && !confines(policy->qual, plan->attribute)) {
-    appendStringInfo(&statement, " USING ((%s) AND (%s))", plan->condition, deparse_condition(relation, policy->qual));
+    appendStringInfo(&statement, " USING (%s)", with_condition(plan, relation, policy->qual));
   }
   if (policy->check != nullptr && !confines(policy->check, plan->attribute)) {
-    appendStringInfo(&statement, " WITH CHECK ((%s) AND (%s))", plan->condition, deparse_condition(relation, policy->check));
+    appendStringInfo(&statement, " WITH CHECK (%s)", with_condition(plan, relation, policy->check));
   }
   add(plan, statement.data);
 }

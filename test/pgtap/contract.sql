@@ -9,7 +9,7 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS rls_tenant;
-SELECT plan(19);
+SELECT plan(22);
 
 SELECT has_schema('rls_tenant');
 SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may name what lies in the schema, nobody may add to it');
@@ -18,16 +18,23 @@ SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may n
 SELECT set_eq(
   $$SELECT regexp_replace(p.oid::regprocedure::text, '^rls_tenant\.', ''), p.provolatile, p.proisstrict, p.proparallel, p.proleakproof, p.prosecdef,
       has_function_privilege('public', p.oid, 'EXECUTE')
-    FROM pg_proc p WHERE p.pronamespace = 'rls_tenant'::regnamespace AND p.proname !~ '^(current_(tenant|account|user)|fast)_'$$,
+    FROM pg_proc p WHERE p.pronamespace = 'rls_tenant'::regnamespace AND p.proname !~ '^(current_(tenant|account|user)|fast|member_groups)_|^(is_member|has_role|member_role)$'$$,
   $$VALUES ('account_setting()', 's'::"char", false, 's'::"char", true, false, true),
+    ('add_membership(text,regclass,name,name,name,text)', 'v', false, 'u', false, false, false),
+    ('drop_membership(text)', 'v', true, 'u', false, false, false),
+    ('forget_dropped_sources()', 'v', false, 'u', false, true, false),
+    ('membership_cache()', 'v', false, 'r', false, false, true),
+    ('membership_sources()', 'v', false, 'u', false, false, false),
+    ('membership_support(internal)', 'i', true, 's', false, false, false),
+    ('note_membership_change()', 'v', false, 'u', false, false, true),
     ('baseline(text)', 'v', false, 'u', false, true, false),
     ('clear_context()', 'v', false, 'u', false, false, true),
     ('context_support(internal)', 'i', true, 's', false, false, false),
     ('current_context()', 's', false, 's', false, false, true),
     ('exempt(name,text,text,text[])', 'v', false, 'u', false, true, false),
     ('guard_note_ddl()', 'v', false, 'u', false, false, false),
-    ('protect(regclass,name,text)', 'v', false, 'u', false, false, true),
-    ('protect_sql(regclass,name,text)', 'v', false, 'u', false, false, true),
+    ('protect(regclass,name,text,text)', 'v', false, 'u', false, false, true),
+    ('protect_sql(regclass,name,text,text)', 'v', false, 'u', false, false, true),
     ('set_context(bigint,bigint,bigint)', 'v', false, 'u', false, false, true),
     ('set_context(text,text,text)', 'v', false, 'u', false, false, true),
     ('set_context(uuid,uuid,uuid)', 'v', false, 'u', false, false, true),
@@ -50,6 +57,19 @@ SELECT set_eq(
   $$SELECT format('fast_%s_%s', s, t) AS name, t, 's'::"char" AS c3, false AS c4, 's'::"char" AS c5, true AS c6, 0 AS c7, true AS granted
     FROM unnest('{tenant,account,user}'::text[]) s, unnest('{uuid,bigint,text}'::text[]) t$$,
   'the nine fast calls are stable, leakproof and without argument');
+SELECT set_eq(
+  $$SELECT regexp_replace(oid::regprocedure::text, '^rls_tenant\.', ''), prorettype::regtype::text, provolatile, proisstrict, proparallel, proleakproof,
+      prosupport::text, has_function_privilege('public', oid, 'EXECUTE')
+    FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND proname ~ '^member_groups_|^(is_member|has_role|member_role)$'$$,
+  $$SELECT format('is_member(%s,text)', t) AS name, 'boolean' AS returns, 's'::"char" AS c3, false AS c4, 's'::"char" AS c5, true AS c6, 'rls_tenant.membership_support' AS c7, true AS granted
+    FROM unnest('{uuid,bigint,integer,smallint,text}'::text[]) t
+    UNION ALL SELECT format('has_role(%s,text,text)', t), 'boolean', 's', false, 's', true, 'rls_tenant.membership_support', true
+    FROM unnest('{uuid,bigint,integer,smallint,text}'::text[]) t
+    UNION ALL SELECT format('member_role(%s,text)', t), 'text', 's', false, 's', false, '-', true
+    FROM unnest('{uuid,bigint,integer,smallint,text}'::text[]) t
+    UNION ALL SELECT format('member_groups_%s(text,text)', t), t || '[]', 's', false, 's', false, '-', true
+    FROM unnest('{uuid,bigint,text}'::text[]) t$$,
+  'the checks of membership are stable, parallel safe, and leakproof where a policy asks them');
 SELECT is_empty(
   $$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND prosecdef
       AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$,
@@ -60,7 +80,7 @@ SELECT is_empty(
       AND obj_description(d.objid, d.classid::regclass::name) IS NULL$$,
   'every object has a comment');
 SELECT is_empty(
-  $$SELECT attname FROM pg_attribute WHERE attrelid = 'rls_tenant.exemption'::regclass AND attnum > 0 AND col_description(attrelid, attnum) IS NULL$$,
+  $$SELECT attname FROM pg_attribute WHERE attrelid IN ('rls_tenant.exemption'::regclass, 'rls_tenant.membership_source'::regclass) AND attnum > 0 AND col_description(attrelid, attnum) IS NULL$$,
   'every column has a comment');
 SELECT is_empty(
   $$SELECT oid::regclass FROM pg_class c WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind IN ('r', 'v', 'p', 'S')
@@ -68,9 +88,13 @@ SELECT is_empty(
         OR has_table_privilege('public', oid, 'DELETE') OR has_table_privilege('public', oid, 'TRUNCATE') OR has_table_privilege('public', oid, 'TRIGGER'))$$,
   'nobody may read or write the tables');
 SELECT set_eq($$SELECT extconfig::regclass[]::text, extcondition::text FROM pg_extension WHERE extname = 'rls_tenant'$$,
-  $$VALUES ('{rls_tenant.exemption}', '{""}')$$, 'pg_dump carries the exemptions');
+  $$VALUES ('{rls_tenant.exemption,rls_tenant.membership_source}', '{"",""}')$$, 'pg_dump carries the exemptions and the membership sources');
 SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname = 'rls_tenant_guard'$$,
   $$VALUES ('ddl_command_end', 'rls_tenant.guard_note_ddl', 'A'::"char")$$, 'the guard''s event trigger fires always, also for replication');
+SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname = 'rls_tenant_membership'$$,
+  $$VALUES ('sql_drop', 'rls_tenant.forget_dropped_sources', 'A'::"char")$$, 'so does the one that ends sources with their relations');
+SELECT set_eq($$SELECT tgrelid::regclass::text, tgname::text, tgenabled FROM pg_trigger WHERE tgfoid = 'rls_tenant.note_membership_change'::regproc$$,
+  $$VALUES ('rls_tenant.membership_source', 'rls_tenant_membership', 'A'::"char")$$, 'a change of the sources is told as a change of memberships is');
 
 -- The settings: who may set them, their defaults.
 SELECT set_eq(
@@ -78,6 +102,8 @@ SELECT set_eq(
   $$VALUES ('rls_tenant.account_id', 'user', 'string', '', ''),
     ('rls_tenant.account_type', 'superuser', 'enum', 'any', '{any,uuid,bigint,text}'),
     ('rls_tenant.guard', 'superuser', 'enum', 'refuse', '{refuse,protect,warn,off}'),
+    ('rls_tenant.membership_cache_size', 'user', 'integer', '4096', ''),
+    ('rls_tenant.membership_cost', 'user', 'real', '2', ''),
     ('rls_tenant.missing_context', 'superuser', 'enum', 'error', '{error,"null"}'),
     ('rls_tenant.one_tenant_per_transaction', 'superuser', 'bool', 'on', ''),
     ('rls_tenant.tenant_column', 'superuser', 'string', 'tenant_id', ''),
