@@ -71,6 +71,7 @@ COMMENT ON EVENT TRIGGER rls_tenant_membership IS 'rls_tenant: a membership sour
 -- Memberships: checks
 --
 -- The support function gives the planner what a boolean function hides: an index condition, a selectivity, a cost.
+-- Not LEAKPROOF: an error tells of the source, which may come from a row.
 
 CREATE FUNCTION rls_tenant.membership_support(internal) RETURNS internal
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
@@ -94,12 +95,12 @@ AS 'MODULE_PATHNAME', 'rls_tenant_member_groups_text';
 COMMENT ON FUNCTION rls_tenant.member_groups_text(text, text) IS 'the groups of the context''s user, sorted; only those in which the user has the role, if it is not NULL. Errors as for is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id uuid, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_is_member_uuid';
 COMMENT ON FUNCTION rls_tenant.is_member(uuid, text) IS 'whether the context''s user is in the group; NULL is no group. Raises 55000 without a user (NULL with rls_tenant.missing_context = null) or when the source is not usable, 42704 without such a source, 22004 for a source that is NULL, 42804 for groups of another type, 22P02 for a user of another type';
 
 CREATE FUNCTION rls_tenant.has_role(group_id uuid, role text, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_has_role_uuid';
 COMMENT ON FUNCTION rls_tenant.has_role(uuid, text, text) IS 'whether the context''s user has the role in the group; NULL is no group and no role. Errors as for is_member()';
 
@@ -109,12 +110,12 @@ AS 'MODULE_PATHNAME', 'rls_tenant_member_role_uuid';
 COMMENT ON FUNCTION rls_tenant.member_role(uuid, text) IS 'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id bigint, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_is_member_bigint';
 COMMENT ON FUNCTION rls_tenant.is_member(bigint, text) IS 'whether the context''s user is in the group; NULL is no group. Raises 55000 without a user (NULL with rls_tenant.missing_context = null) or when the source is not usable, 42704 without such a source, 22004 for a source that is NULL, 42804 for groups of another type, 22P02 for a user of another type';
 
 CREATE FUNCTION rls_tenant.has_role(group_id bigint, role text, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_has_role_bigint';
 COMMENT ON FUNCTION rls_tenant.has_role(bigint, text, text) IS 'whether the context''s user has the role in the group; NULL is no group and no role. Errors as for is_member()';
 
@@ -124,12 +125,12 @@ AS 'MODULE_PATHNAME', 'rls_tenant_member_role_bigint';
 COMMENT ON FUNCTION rls_tenant.member_role(bigint, text) IS 'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id integer, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_is_member_integer';
 COMMENT ON FUNCTION rls_tenant.is_member(integer, text) IS 'whether the context''s user is in the group; NULL is no group. Raises 55000 without a user (NULL with rls_tenant.missing_context = null) or when the source is not usable, 42704 without such a source, 22004 for a source that is NULL, 42804 for groups of another type, 22P02 for a user of another type';
 
 CREATE FUNCTION rls_tenant.has_role(group_id integer, role text, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_has_role_integer';
 COMMENT ON FUNCTION rls_tenant.has_role(integer, text, text) IS 'whether the context''s user has the role in the group; NULL is no group and no role. Errors as for is_member()';
 
@@ -139,12 +140,12 @@ AS 'MODULE_PATHNAME', 'rls_tenant_member_role_integer';
 COMMENT ON FUNCTION rls_tenant.member_role(integer, text) IS 'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id smallint, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_is_member_smallint';
 COMMENT ON FUNCTION rls_tenant.is_member(smallint, text) IS 'whether the context''s user is in the group; NULL is no group. Raises 55000 without a user (NULL with rls_tenant.missing_context = null) or when the source is not usable, 42704 without such a source, 22004 for a source that is NULL, 42804 for groups of another type, 22P02 for a user of another type';
 
 CREATE FUNCTION rls_tenant.has_role(group_id smallint, role text, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_has_role_smallint';
 COMMENT ON FUNCTION rls_tenant.has_role(smallint, text, text) IS 'whether the context''s user has the role in the group; NULL is no group and no role. Errors as for is_member()';
 
@@ -154,12 +155,12 @@ AS 'MODULE_PATHNAME', 'rls_tenant_member_role_smallint';
 COMMENT ON FUNCTION rls_tenant.member_role(smallint, text) IS 'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id text, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_is_member_text';
 COMMENT ON FUNCTION rls_tenant.is_member(text, text) IS 'whether the context''s user is in the group; NULL is no group. Raises 55000 without a user (NULL with rls_tenant.missing_context = null) or when the source is not usable, 42704 without such a source, 22004 for a source that is NULL, 42804 for groups of another type, 22P02 for a user of another type';
 
 CREATE FUNCTION rls_tenant.has_role(group_id text, role text, source text DEFAULT 'tenant') RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.membership_support
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_has_role_text';
 COMMENT ON FUNCTION rls_tenant.has_role(text, text, text) IS 'whether the context''s user has the role in the group; NULL is no group and no role. Errors as for is_member()';
 

@@ -182,8 +182,8 @@ const char *membership_of(const Policy *policy, AttrNumber attribute) {
   return nullptr;
 }
 
-Node *without_tenant_condition(Node *expression, AttrNumber attribute) {
-  const auto is_condition = [&](const Node *node) { return !IsA(node, Const) && !IsA(node, BoolExpr) && confines(node, attribute); };
+Node *without_context_condition(Node *expression, AttrNumber attribute) {
+  const auto is_condition = [&](const Node *node) { return IsA(node, OpExpr) && confines(node, attribute); };
   if (expression == nullptr) return nullptr;
   if (is_condition(expression)) return makeBoolConst(true, false);
   if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR) return expression;

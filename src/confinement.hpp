@@ -28,8 +28,8 @@ bool confines(const Node *expression, AttrNumber attribute);
 // The membership source by which a policy confines rows: is_member(attribute), alone or in AND; nullptr: none.
 const char *membership_of(const Policy *policy, AttrNumber attribute);
 
-// What is left of a condition without the tenant condition that it may repeat: true if it says no more.
-Node *without_tenant_condition(Node *expression, AttrNumber attribute);
+// What is left of a condition without attribute = (the context's tenant), where it says that: true if it says no more.
+Node *without_context_condition(Node *expression, AttrNumber attribute);
 
 // Those of the policy's commands for which it confines the rows that it lets through.
 uint32 confined_commands(const Policy *policy, AttrNumber attribute);

@@ -24,6 +24,7 @@ constexpr int membership_functions = 3 * group_type_count + getter_count;
 
 SettingFunctions functions[setting_count];
 Oid membership_checks[group_type_count];  // is_member()
+Oid role_checks[group_type_count];        // has_role()
 Oid group_lists[getter_count];            // member_groups_uuid() and so on
 Oid membership_change = InvalidOid;
 KnownFunction known[setting_count * functions_per_setting + membership_functions];
@@ -67,7 +68,8 @@ void look_up_memberships(Oid schema) {
     const Oid types[] = {group_types[i], TEXTOID, TEXTOID};
     membership_checks[i] = lookup(schema, "is_member", types, 2);
     remember(membership_checks[i], Setting::user, true);
-    remember(lookup(schema, "has_role", types, 3), Setting::user, true);
+    role_checks[i] = lookup(schema, "has_role", types, 3);
+    remember(role_checks[i], Setting::user, true);
     remember(lookup(schema, "member_role", types, 2), Setting::user, true);
   }
   for (int i = 0; i < getter_count; i++) {
@@ -84,6 +86,7 @@ void look_up_all() {
   known_count = 0;
   memset(functions, 0, sizeof functions);
   memset(membership_checks, 0, sizeof membership_checks);
+  memset(role_checks, 0, sizeof role_checks);
   memset(group_lists, 0, sizeof group_lists);
   membership_change = InvalidOid;
   const Oid schema = get_namespace_oid(extension_schema, true);
@@ -98,6 +101,16 @@ void refresh() {
     valid = true;
     look_up_all();
   }
+}
+
+// Whether a function is one of these, as they are now.
+template <int count>
+bool is_one_of(const Oid (&functions)[count], Oid function) {
+  refresh();
+  for (Oid candidate : functions) {
+    if (OidIsValid(candidate) && candidate == function) return true;
+  }
+  return false;
 }
 
 // What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
@@ -150,13 +163,9 @@ Oid groups_function(Getter type) {
   return group_lists[static_cast<int>(type)];
 }
 
-bool is_membership_check(Oid function) {
-  refresh();
-  for (Oid check : membership_checks) {
-    if (OidIsValid(check) && check == function) return true;
-  }
-  return false;
-}
+bool is_membership_check(Oid function) { return is_one_of(membership_checks, function); }
+bool is_role_check(Oid function) { return is_one_of(role_checks, function); }
+bool is_group_list(Oid function) { return is_one_of(group_lists, function); }
 
 void functions_init() {
   CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);

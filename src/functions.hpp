@@ -37,7 +37,9 @@ PlanReads what_plan_reads(const PlannedStmt *plan);
 Oid change_function();
 Oid groups_function(Getter type);
 
-// Whether a function is an is_member().
+// Whether a function is an is_member(), a has_role(), a member_groups_uuid() or its kin.
 bool is_membership_check(Oid function);
+bool is_role_check(Oid function);
+bool is_group_list(Oid function);
 
 }  // namespace rls_tenant

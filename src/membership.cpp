@@ -16,6 +16,9 @@ struct Site {
   uint64 stamp;              // of `answer`
   const ContextValue *user;  // likewise
   const Answer *answer;
+  bool constant;  // group and role are the same at every call
+  bool known;     // `result` is what they come to
+  bool result;
 };
 
 [[noreturn]] void raise_type(GroupType given, GroupType type, const char *source) {
@@ -25,6 +28,18 @@ struct Site {
                   errdetail("Two types have no equality that could be trusted."),
                   errhint("Cast the group to %s, or name the source that it belongs to.", group_type_name(type))));
   pg_unreachable();
+}
+
+// Whether an argument is a constant of the query. (A parameter is not: it may be a variable of PL/pgSQL.)
+bool is_constant(const FmgrInfo *function, int argument) {
+  if (function->fn_expr == nullptr || !IsA(function->fn_expr, FuncExpr)) return false;
+  const List *arguments = reinterpret_cast<const FuncExpr *>(function->fn_expr)->args;
+  return argument < list_length(arguments) && IsA(list_nth(arguments, argument), Const);
+}
+
+inline bool is_current(const Site *site) {
+  return site->stamp == answer_stamp && answer_stamp != 0 &&
+         site->user == context_slots[static_cast<int>(Setting::user)].ready;
 }
 
 // What a call finds out where it remembers nothing; nullptr: there is no user, and that does not raise.
@@ -40,21 +55,35 @@ __attribute__((noinline)) const Answer *find_answer(FunctionCallInfo fcinfo, int
   if (answer->type != type) raise_type(type, answer->type, text_to_cstring(source));
   Site *site = static_cast<Site *>(fcinfo->flinfo->fn_extra);
   if (site == nullptr) {
-    if (!get_fn_expr_arg_stable(fcinfo->flinfo, source_argument)) return answer;
+    if (!is_constant(fcinfo->flinfo, source_argument)) return answer;
     site = static_cast<Site *>(MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Site)));
     fcinfo->flinfo->fn_extra = site;
   }
-  *site = {answer_stamp, context_slots[static_cast<int>(Setting::user)].ready, answer};
+  *site = {answer_stamp, context_slots[static_cast<int>(Setting::user)].ready, answer, true, false, false};
+  for (int i = 0; i < source_argument; i++) site->constant &= is_constant(fcinfo->flinfo, i);
   return answer;
+}
+
+// The result of a call, remembered where its arguments cannot change: PostgreSQL would call for every row.
+inline Datum remember(FunctionCallInfo fcinfo, bool result) {
+  Site *site = static_cast<Site *>(fcinfo->flinfo->fn_extra);
+  if (site != nullptr && site->constant) {
+    site->known = true;
+    site->result = result;
+  }
+  return BoolGetDatum(result);
+}
+
+// Whether a call's result is remembered.
+inline bool is_remembered(FunctionCallInfo fcinfo) {
+  const Site *site = static_cast<const Site *>(fcinfo->flinfo->fn_extra);
+  return site != nullptr && site->known && is_current(site);
 }
 
 // The answer for a call.
 inline const Answer *get_answer(FunctionCallInfo fcinfo, int source_argument, GroupType type) {
   const Site *site = static_cast<const Site *>(fcinfo->flinfo->fn_extra);
-  if (likely(site != nullptr && site->stamp == answer_stamp && answer_stamp != 0 &&
-             site->user == context_slots[static_cast<int>(Setting::user)].ready)) {
-    return site->answer;
-  }
+  if (likely(site != nullptr && is_current(site))) return site->answer;
   return find_answer(fcinfo, source_argument, type);
 }
 
@@ -92,20 +121,22 @@ struct TextArgument {
 // is_member(group_id, source)
 template <typename Argument>
 Datum is_member(FunctionCallInfo fcinfo) {
+  if (is_remembered(fcinfo)) PG_RETURN_BOOL(static_cast<const Site *>(fcinfo->flinfo->fn_extra)->result);
   const Answer *answer = get_answer(fcinfo, 1, Argument::type);
   if (answer == nullptr) PG_RETURN_NULL();
-  PG_RETURN_BOOL(!PG_ARGISNULL(0) && Argument::find(answer, PG_GETARG_DATUM(0)) >= 0);
+  return remember(fcinfo, !PG_ARGISNULL(0) && Argument::find(answer, PG_GETARG_DATUM(0)) >= 0);
 }
 
 // has_role(group_id, role, source)
 template <typename Argument>
 Datum has_role(FunctionCallInfo fcinfo) {
+  if (is_remembered(fcinfo)) PG_RETURN_BOOL(static_cast<const Site *>(fcinfo->flinfo->fn_extra)->result);
   const Answer *answer = get_answer(fcinfo, 2, Argument::type);
   if (answer == nullptr) PG_RETURN_NULL();
   if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) PG_RETURN_BOOL(false);
   const int group = Argument::find(answer, PG_GETARG_DATUM(0));
   const text *role = PG_GETARG_TEXT_PP(1);
-  PG_RETURN_BOOL(group >= 0 && has_role(answer, group, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
+  return remember(fcinfo, group >= 0 && has_role(answer, group, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
 }
 
 // member_role(group_id, source)
@@ -142,6 +173,7 @@ void membership_init() {
   membership_answers_init();
   membership_parallel_init();
   membership_support_init();
+  membership_filter_init();
 }
 
 #define MEMBERSHIP_FUNCTIONS(word, Argument)                                            \

@@ -7,5 +7,6 @@ namespace rls_tenant {
 
 void membership_init();
 void membership_support_init();
+void membership_filter_init();
 
 }  // namespace rls_tenant

@@ -71,13 +71,18 @@ void add_statement(List **statements, Oid relid, const char *sql) {
   *statements = lappend(*statements, statement);
 }
 
+// Whether a table is a partition that has its triggers from one of these tables.
+bool has_it_from_table(List *tables, Oid relid) {
+  return get_rel_relispartition(relid) && list_member_oid(tables, get_partition_parent(relid, true));
+}
+
 // Gives the tables their triggers. Partitions get them with their table, at any time.
 void make_triggers(List *tables) {
   List *statements = NIL;
   const ListCell *cell;
   foreach (cell, tables) {
     const Oid relid = lfirst_oid(cell);
-    if (has_change_trigger(relid) || get_rel_relispartition(relid)) continue;
+    if (has_change_trigger(relid) || has_it_from_table(tables, relid)) continue;
     add_statement(&statements, relid,
                   psprintf("CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE "
                            "FUNCTION rls_tenant.note_membership_change()",
@@ -111,7 +116,7 @@ void drop_triggers(const SourceRow *dropped) {
   List *statements = NIL;
   foreach (cell, tables) {
     const Oid relid = lfirst_oid(cell);
-    if (get_rel_relispartition(relid) || !has_change_trigger(relid)) continue;
+    if (!has_change_trigger(relid) || has_it_from_table(tables, relid)) continue;
     add_statement(&statements, relid, psprintf("DROP TRIGGER %s ON %s", change_trigger, relation_name(relid)));
   }
   run_statements(statements);

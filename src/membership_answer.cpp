@@ -46,12 +46,12 @@ uint32 key_size(GroupType type) {
   return type == GroupType::uuid ? sizeof(UuidKey) : type == GroupType::bigint ? sizeof(int64) : sizeof(TextKey);
 }
 
-// The first of `count` sorted keys that is not below the one looked for. The loop has no branch to mispredict.
+// The first of `count` sorted keys that is not below the one looked for. The loop has no branch to mispredict on the keys.
 template <typename Key>
 const Key *lower_bound(const Key *keys, uint32 count, const Key &wanted) {
   while (count > 1) {
     const uint32 half = count / 2;
-    keys += keys[half - 1] < wanted ? half : 0;
+    keys += half * static_cast<uint32>(keys[half - 1] < wanted);  // a product, so that no compiler makes it a branch
     count -= half;
   }
   return keys;

@@ -80,6 +80,7 @@ List *index_condition(SupportRequestIndexCondition *request) {
   if (!is_funcclause(request->node) || request->indexarg != 0) return nullptr;
   if (!read_call(reinterpret_cast<const FuncExpr *>(request->node)->args, &call)) return nullptr;
   const IndexOptInfo *index = request->index;
+  if (request->indexcol > 0 && !compat::index_order_survives_arrays) return nullptr;
   if (index->relam != BTREE_AM_OID || index->indexkeys[request->indexcol] == 0) return nullptr;
   if (!is_pseudo_constant_for_index(request->root, call.source, request->index)) return nullptr;
   if (call.role != nullptr && !is_pseudo_constant_for_index(request->root, call.role, request->index)) return nullptr;
@@ -100,36 +101,58 @@ const char *constant_text(const Node *node) {
   return TextDatumGetCString(constant->constvalue);
 }
 
+// The part of the rows that have one value of an expression.
+Selectivity one_value(SupportRequestSelectivity *request, Node *expression) {
+  VariableStatData variable;
+  bool is_default;
+  examine_variable(request->root, expression, request->varRelid, &variable);
+  const double distinct = get_variable_numdistinct(&variable, &is_default);
+  ReleaseVariableStats(variable);
+  return 1.0 / Max(distinct, 1.0);
+}
+
 // As many rows as the user's groups have, by the column's statistics.
-bool estimate(SupportRequestSelectivity *request) {
-  Call call;
-  if (request->is_join || !read_call(request->args, &call) || present_context(Setting::user) == nullptr) return false;
-  Node *constant = estimate_expression_value(request->root, call.source);
+bool estimate_rows(SupportRequestSelectivity *request, const Call *call) {
+  Node *constant = estimate_expression_value(request->root, call->source);
   const char *source = constant_text(constant);
   if (source == nullptr) return false;
   const Answer *answer = answer_of_source(source, strlen(source));
-  if (answer == nullptr || answer->type != call.type) return false;
-  const Oid type = group_type_oid(call.type);
-  const Oid column_type = exprType(call.group);
+  if (answer == nullptr || answer->type != call->type) return false;
+  const Oid type = group_type_oid(call->type);
+  const Oid column_type = exprType(call->group);
   const Oid equality = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("="))),
-                                        call.type == GroupType::bigint ? getBaseType(column_type) : type, type);
+                                        call->type == GroupType::bigint ? getBaseType(column_type) : type, type);
   if (!OidIsValid(equality)) return false;
-  const char *role = constant_text(call.role);
+  const char *role = constant_text(call->role);
   ArrayType *groups = role != nullptr ? groups_array_of_role(answer, role, static_cast<uint32>(strlen(role)))
                                       : groups_array(answer, groups_estimated);
   const int all = role != nullptr ? ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups)) : static_cast<int>(answer->count);
   const int looked_up = ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups));
-  if (looked_up == 0) {
-    request->selectivity = 0;
+  if (looked_up == 0) {  // as one group: the plan may be kept, and serve others
+    request->selectivity = one_value(request, call->group);
     return true;
   }
   Node *array = reinterpret_cast<Node *>(
       makeConst(get_array_type(type), -1, type == TEXTOID ? DEFAULT_COLLATION_OID : InvalidOid, -1, PointerGetDatum(groups), false, false));
   Node *clause = reinterpret_cast<Node *>(
-      any_of(call.group, equality, type == TEXTOID ? DEFAULT_COLLATION_OID : InvalidOid, array));
+      any_of(call->group, equality, type == TEXTOID ? DEFAULT_COLLATION_OID : InvalidOid, array));
   const Selectivity found =
       clause_selectivity(request->root, clause, request->varRelid, request->jointype, request->sjinfo);
   request->selectivity = Min(1.0, found * all / looked_up);
+  return true;
+}
+
+// What part of the rows passes.
+bool estimate(SupportRequestSelectivity *request) {
+  Call call;
+  if (request->is_join || !read_call(request->args, &call) || present_context(Setting::user) == nullptr) return false;
+  if (contain_var_clause(call.group)) return estimate_rows(request, &call);
+  // The same for every row: in or out.
+  Node *check = reinterpret_cast<Node *>(makeFuncExpr(request->funcid, BOOLOID, request->args, InvalidOid, request->inputcollid,
+                                                      COERCE_EXPLICIT_CALL));
+  const Node *result = estimate_expression_value(request->root, check);
+  if (!IsA(result, Const) || reinterpret_cast<const Const *>(result)->constisnull) return false;
+  request->selectivity = DatumGetBool(reinterpret_cast<const Const *>(result)->constvalue) ? 1 : 0;
   return true;
 }
 

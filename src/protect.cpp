@@ -258,17 +258,18 @@ void plan_given_access(Plan *plan, Relation relation, const char *access) {
   add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
 }
 
-// tenant_access without the tenant condition that it repeats.
-void plan_access_alone(Plan *plan, Relation relation, const Policy *policy) {
-  Node *qual = without_tenant_condition(policy->qual, plan->attribute);
-  Node *check = without_tenant_condition(policy->check, plan->attribute);
-  if (equal(qual, policy->qual) && equal(check, policy->check)) return;
-  StringInfoData statement;
-  initStringInfo(&statement);
-  appendStringInfo(&statement, "ALTER POLICY %s ON %s", access_name, plan->relation);
-  if (qual != nullptr) appendStringInfo(&statement, " USING (%s)", deparse_condition(relation, qual));
-  if (check != nullptr) appendStringInfo(&statement, " WITH CHECK (%s)", deparse_condition(relation, check));
-  add(plan, statement.data);
+// Whether the table changes from the form of one tenant to that of memberships.
+bool becomes_membership(const Plan *plan) {
+  const Policy *policy = policy_named(plan, isolation_name);
+  return plan->membership != nullptr && policy != nullptr && membership_of(policy, plan->attribute) == nullptr;
+}
+
+// An expression of tenant_access as it is to be: without the condition of the form that the table leaves, and with that of
+// its own form where tenant_access repeats it.
+const char *present_expression(const Plan *plan, Relation relation, Node *expression) {
+  Node *own = becomes_membership(plan) ? without_context_condition(expression, plan->attribute) : expression;
+  if (repeats_condition(plan) && !confines(own, plan->attribute)) return with_condition(plan, relation, own);
+  return own == expression ? nullptr : deparse_condition(relation, own);
 }
 
 // tenant_access where the caller says nothing: what there is stays, with the tenant condition added where it lacks.
@@ -285,20 +286,14 @@ void plan_present_access(Plan *plan, Relation relation) {
     return;
   }
   if (!policy->permissive) refuse_foreign_policy(plan, policy);
-  if (!repeats_condition(plan)) {
-    plan_access_alone(plan, relation, policy);
-    return;
-  }
-  if (confined_commands(policy, plan->attribute) == policy->commands) return;
+  const char *qual = policy->qual != nullptr ? present_expression(plan, relation, policy->qual) : nullptr;
+  const char *check = policy->check != nullptr ? present_expression(plan, relation, policy->check) : nullptr;
+  if (qual == nullptr && check == nullptr) return;
   StringInfoData statement;
   initStringInfo(&statement);
   appendStringInfo(&statement, "ALTER POLICY %s ON %s", access_name, plan->relation);
-  if (policy->qual != nullptr && !confines(policy->qual, plan->attribute)) {
-    appendStringInfo(&statement, " USING (%s)", with_condition(plan, relation, policy->qual));
-  }
-  if (policy->check != nullptr && !confines(policy->check, plan->attribute)) {
-    appendStringInfo(&statement, " WITH CHECK (%s)", with_condition(plan, relation, policy->check));
-  }
+  if (qual != nullptr) appendStringInfo(&statement, " USING (%s)", qual);
+  if (check != nullptr) appendStringInfo(&statement, " WITH CHECK (%s)", check);
   add(plan, statement.data);
 }
 

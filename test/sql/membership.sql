@@ -223,6 +223,22 @@ SELECT s, rls_tenant.is_member('a', s) FROM unnest('{words,words}'::text[]) s;
 ROLLBACK;
 RESET ROLE;
 
+-- A partition alone, and inheritance children, can be sources; a child that comes later is not told of, so nothing is kept.
+CREATE TABLE split (user_id int, g int) PARTITION BY LIST (g);
+CREATE TABLE split_1 PARTITION OF split FOR VALUES IN (1, 2);
+SELECT rls_tenant.add_membership('part', 'split_1', 'user_id', 'g');
+SELECT rls_tenant.add_membership('split', 'split', 'user_id', 'g');
+CREATE TABLE parent (user_id int, g int);
+CREATE TABLE child () INHERITS (parent);
+SELECT rls_tenant.add_membership('parent', 'parent', 'user_id', 'g');
+SELECT name, kept, detail FROM rls_tenant.membership_sources() WHERE relation IN ('split'::regclass, 'split_1', 'parent');
+CREATE TABLE split_3 PARTITION OF split FOR VALUES IN (3);
+CREATE TABLE later () INHERITS (parent);
+ALTER TABLE split_1 DISABLE TRIGGER rls_tenant_membership;
+SELECT name, kept, detail FROM rls_tenant.membership_sources() WHERE relation IN ('split'::regclass, 'split_1', 'parent');
+SELECT rls_tenant.drop_membership('part'), rls_tenant.drop_membership('split'), rls_tenant.drop_membership('parent');
+SELECT tgrelid::regclass FROM pg_trigger WHERE tgfoid = 'rls_tenant.note_membership_change'::regproc AND tgrelid::regclass::text IN ('split', 'split_1', 'split_3', 'parent', 'child');
+
 -- The cache has a bound; without room answers are asked for each statement, and are as right.
 SET rls_tenant.membership_cache_size = '2kB';
 BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(1)); SELECT rls_tenant.is_member(u(10)); COMMIT;

@@ -5,7 +5,7 @@
 CREATE ROLE regress_membership_plans;
 CREATE SCHEMA membership_plans;
 GRANT USAGE ON SCHEMA membership_plans TO regress_membership_plans;
-SELECT rls_tenant.exempt('membership_plans', x, 'a test') FROM unnest('{member,wide,words,plain,ordered}'::text[]) x;
+SELECT rls_tenant.exempt('membership_plans', x, 'a test') FROM unnest('{member,wide,words,plain,ordered,for\_team\__}'::text[]) x;
 SET search_path = membership_plans;
 CREATE TABLE member (user_id int, tenant_id int, role text, PRIMARY KEY (user_id, tenant_id));
 INSERT INTO member SELECT u, (u * 7 + k) % 1000, CASE k WHEN 0 THEN 'admin' ELSE 'reader' END FROM generate_series(1, 100) u, generate_series(0, 4) k;
@@ -48,7 +48,10 @@ SET LOCAL enable_bitmapscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM of_one;
 EXPLAIN (COSTS OFF) SELECT * FROM of_two;
 EXPLAIN (COSTS OFF) SELECT * FROM of_two WHERE id = 119;
-EXPLAIN (COSTS OFF) SELECT * FROM of_second WHERE id BETWEEN 100 AND 130;
+-- (Not the first: only from PostgreSQL 17 on, since before its rows would not come in the order that the planner counts on.)
+SET LOCAL enable_sort = off;
+SELECT id, tenant_id FROM of_second WHERE id BETWEEN 100 AND 2130 ORDER BY id LIMIT 7;
+SET LOCAL enable_sort = on;
 SET LOCAL enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM of_parts;
 SET LOCAL enable_seqscan = on;
@@ -107,6 +110,52 @@ SELECT count(*) FROM plain WHERE NOT rls_tenant.is_member(team, 'team');
 SELECT count(*) FROM plain WHERE rls_tenant.is_member(word, CASE WHEN id % 2 = 0 THEN 'word' ELSE word END) AND id % 2 = 0;
 ROLLBACK;
 
+-- A bitmap scan needs no filter beside the index condition: none for is_member(), nor for a role that is constant.
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_indexscan = off;
+SET LOCAL enable_indexonlyscan = off;
+EXPLAIN (COSTS OFF) SELECT * FROM of_two WHERE note = 'n';
+EXPLAIN (COSTS OFF) SELECT * FROM of_two WHERE id < 500;
+EXPLAIN (COSTS OFF) SELECT * FROM of_parts WHERE id IN (SELECT id FROM of_one);
+EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE rls_tenant.has_role(team, 'admin', 'team');
+SELECT count(*) FROM plain WHERE rls_tenant.has_role(team, (SELECT 'admin'), 'team');
+EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE rls_tenant.is_member(team, 'team') AND rls_tenant.has_role(team, 'admin', 'team');
+EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE rls_tenant.is_member(team, 'team') OR rls_tenant.is_member(word, 'word');
+SELECT count(*) FROM of_parts WHERE id IN (SELECT id FROM of_one);
+SELECT count(*) FROM plain WHERE rls_tenant.is_member(team, 'team') AND rls_tenant.has_role(team, 'admin', 'team');
+SELECT count(*) FROM plain WHERE rls_tenant.is_member(team, 'team') OR rls_tenant.is_member(word, 'word');
+ROLLBACK;
+
+-- A variable of PL/pgSQL is not constant, though its expression is kept; nor is a parameter.
+RESET ROLE;
+CREATE FUNCTION in_loop() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE t text := ''; s text; g bigint; r text;
+BEGIN
+  FOREACH s IN ARRAY '{team,tenant,team}'::text[] LOOP
+    FOREACH g IN ARRAY '{5,6,119}'::bigint[] LOOP
+      t := t || format(' %s/%s:%s', s, g, rls_tenant.is_member(g, s));
+      FOREACH r IN ARRAY '{admin,reader}'::text[] LOOP t := t || rls_tenant.has_role(g, r, s)::text; END LOOP;
+    END LOOP;
+  END LOOP;
+  RETURN t;
+END $$;
+CREATE TABLE for_team_5 AS SELECT * FROM plain;
+CREATE TABLE for_team_7 AS SELECT * FROM plain;
+ANALYZE for_team_5, for_team_7;
+ALTER TABLE for_team_5 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE for_team_7 ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON for_team_5 USING (rls_tenant.is_member(5, 'team'));
+CREATE POLICY p ON for_team_7 USING (rls_tenant.is_member(7, 'team'));
+GRANT SELECT ON for_team_5, for_team_7 TO regress_membership_plans;
+SET ROLE regress_membership_plans;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SELECT in_loop();
+SELECT (SELECT count(*) FROM for_team_5), (SELECT count(*) FROM for_team_7);
+ROLLBACK;
+
 -- Estimates: from the user's groups and the column's statistics.
 CREATE FUNCTION pg_temp.estimate(query text) RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE plan json; BEGIN
@@ -118,10 +167,11 @@ SET LOCAL rls_tenant.user_id = '17';
 SELECT pg_temp.estimate('SELECT * FROM of_one') BETWEEN 80 AND 120;
 SELECT pg_temp.estimate('SELECT * FROM of_hash') BETWEEN 80 AND 120;
 SELECT pg_temp.estimate('SELECT * FROM of_one WHERE rls_tenant.has_role(tenant_id, ''admin'')') < 10;
+SELECT pg_temp.estimate('SELECT * FROM for_team_5'), pg_temp.estimate('SELECT * FROM for_team_7');
 ROLLBACK;
 BEGIN;
 SET LOCAL rls_tenant.user_id = '1000';
-SELECT pg_temp.estimate('SELECT * FROM of_one');
+SELECT pg_temp.estimate('SELECT * FROM of_one') BETWEEN 15 AND 25;
 SELECT count(*) FROM of_one;
 ROLLBACK;
 -- Without a user planning raises, as with the getters.
@@ -132,6 +182,7 @@ RESET ROLE;
 CREATE TABLE ordered (tenant_id int, rank int, note text);
 ALTER TABLE ordered ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON ordered USING (rls_tenant.is_member(tenant_id) AND rank > 5 AND note ~ 'x');
+INSERT INTO ordered VALUES (3, 9, 'x: the secret of tenant 3');
 GRANT SELECT ON ordered TO regress_membership_plans;
 SET ROLE regress_membership_plans;
 BEGIN;
@@ -140,6 +191,8 @@ SET LOCAL rls_tenant.membership_cost = 5;
 EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
 SET LOCAL rls_tenant.membership_cost = 0;
 EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
+-- A check is not leakproof: an error of its source must not tell of rows that a policy hides.
+SELECT * FROM ordered WHERE rls_tenant.is_member(119, CASE WHEN tenant_id = 3 THEN note ELSE 'tenant' END);
 -- What is not leakproof waits, whatever it costs.
 SET LOCAL rls_tenant.membership_cost = 1000;
 EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3 AND note || 'y' = 'xy';

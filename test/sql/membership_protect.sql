@@ -61,6 +61,15 @@ SELECT rls_tenant.protect_sql('doc');
 SELECT rls_tenant.protect('doc', membership => '');
 SELECT pg_temp.policies('doc');
 SELECT rls_tenant.protect_sql('doc');
+-- An access that is a membership, or the tenant of the context, stays what it is in the membership form.
+BEGIN;
+CREATE TABLE both_forms (tenant_id int, note text);
+SELECT rls_tenant.protect('both_forms', access => 'rls_tenant.is_member(tenant_id, ''other'')', membership => 'tenant');
+SELECT rls_tenant.protect_sql('both_forms'), rls_tenant.protect_sql('both_forms', membership => 'tenant');
+SELECT rls_tenant.protect('both_forms', access => 'tenant_id = rls_tenant.current_tenant_bigint()');
+SELECT rls_tenant.protect_sql('both_forms'), rls_tenant.protect_sql('both_forms', membership => 'tenant');
+SELECT pg_temp.policies('both_forms');
+ROLLBACK;
 -- Policies of one's own are not touched; a tenant_isolation that says more is refused.
 BEGIN;
 CREATE TABLE own (tenant_id int, note text);
