@@ -146,6 +146,7 @@ Oid owner_of(Oid relid) {
 
 void reach_view(Reach *reach, Oid relid, Oid role) {
   Relation view = relation_open(relid, AccessShareLock);
+  reach->views = list_append_unique_oid(reach->views, relid);
   Query *query = get_view_query(view);
   const Oid reader = RelationHasSecurityInvoker(view) ? role : owner_of(relid);
   Walk walk = {reach, relid, reader, psprintf("view %s", relation_name(relid))};

@@ -8,6 +8,7 @@ namespace rls_tenant {
 
 struct Reach {
   List *tables;     // their OIDs, parts and children included
+  List *views;      // through which they are read
   bool asks_clock;  // an answer holds for one transaction only
 };
 

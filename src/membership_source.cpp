@@ -267,8 +267,9 @@ Source *read_source(const SourceRow *row) {
   source->query = MemoryContextStrdup(memory, inspection.query);
   const char *unkept = unkept_because(&inspection.reach);
   if (unkept != nullptr) source->unkept = MemoryContextStrdup(memory, unkept);
-  // The relation (a view can be replaced), the tables that it reads, and the list of sources itself.
+  // The relation, the tables that it reads, the views through which (they can be replaced), and the list of sources itself.
   List *watched = list_concat_unique_oid(list_make2_oid(row->relid, source_table()), inspection.reach.tables);
+  watched = list_concat_unique_oid(watched, inspection.reach.views);
   source->watched_count = list_length(watched);
   source->watched = static_cast<Oid *>(MemoryContextAlloc(memory, sizeof(Oid) * list_length(watched)));
   for (int i = 0; i < source->watched_count; i++) source->watched[i] = list_nth_oid(watched, i);

@@ -39,9 +39,9 @@ for my $compiler ('g++', 'clang++') {
 
 my $control = slurp("$tree/rls_tenant.control");
 my ($version) = $control =~ /^default_version = '(.+)'$/m;
-my $script = slurp("$tree/sql/rls_tenant--$version.sql");
+my $script = join('', map { slurp($_) } glob "$tree/sql/rls_tenant--*.sql");
 my %named = map { $_ => 1 } $script =~ /'MODULE_PATHNAME',\s*'(\w+)'/g;
-cmp_ok(scalar keys %named, '>', 30, 'the install script names functions of the shared object');
+cmp_ok(scalar keys %named, '>', 30, 'the install scripts name functions of the shared object');
 for my $library ("$work/build_g++/rls_tenant.so", "$work/build_clang++/rls_tenant.so") {
   my ($label) = $library =~ /build_(.*)\//;
   unlike(output("readelf -d '$library'"), qr/NEEDED.*(stdc\+\+|libc\+\+|libgcc_s)/, "$label: no C++ runtime is needed");
@@ -61,7 +61,7 @@ my $meta = decode_json(slurp("$tree/META.json"));
 my %provided = %{$meta->{provides}{rls_tenant}};
 is(join(' ', $meta->{version}, $provided{version}), "$version $version",
   'META.json has the version of rls_tenant.control');
-is($provided{file}, "sql/rls_tenant--$version.sql", 'and names its install script');
+ok(-e "$tree/$provided{file}", 'and names an install script');
 is(join(' ', grep { !defined $meta->{$_} } qw(name abstract maintainer license meta-spec)), '',
   'and has what PGXN asks for');
 is(scalar(grep { !/-DRLS_TENANT_VERSION='"\Q$version\E"'/ } @compilations), 0, 'the compiler is told the same version');

@@ -34,7 +34,28 @@ $db->do($_) for
   q{INSERT INTO shop.currency VALUES ('CHF'), ('EUR')},
   "INSERT INTO shop.orders SELECT i, ('{$b,$a}'::uuid[])[2 - i % 2], 'note ' || i FROM generate_series(1, 10) i",
   "INSERT INTO shop.events SELECT i, ('{$b,$a}'::uuid[])[2 - i % 2], date '2025-12-25' + i FROM generate_series(1, 10) i",
-  'INSERT INTO shop."odd Name" VALUES (1, 7), (2, 8)';
+  'INSERT INTO shop."odd Name" VALUES (1, 7), (2, 8)',
+  # Memberships: a table with parts, and a view; a table that is isolated by the first.
+  q{SELECT rls_tenant.exempt('shop', 'member%', 'they tell of memberships')},
+  'GRANT EXECUTE ON FUNCTION rls_tenant.add_membership(text, regclass, name, name, name, text) TO dump_owner',
+  'SET ROLE dump_owner',
+  'CREATE TABLE shop.member (user_id int, "Tenant" int, role text, ends timestamptz) PARTITION BY HASH (user_id)',
+  'CREATE TABLE shop.member_0 PARTITION OF shop.member FOR VALUES WITH (MODULUS 1, REMAINDER 0)',
+  'CREATE TABLE shop.member_team (user_id int, team text)',
+  'CREATE VIEW shop.member_view AS SELECT user_id, team FROM shop.member_team',
+  q{SELECT rls_tenant.add_membership('tenant', 'shop.member', 'user_id', 'Tenant', 'role', 'role <> ''gone''')},
+  q{SELECT rls_tenant.add_membership('team', 'shop.member_view', 'user_id', 'team')},
+  q{SELECT rls_tenant.add_membership('until', 'shop.member', 'user_id', 'Tenant', active => 'ends > now()')},
+  'BEGIN',
+  'CREATE TABLE shop.paper (id int PRIMARY KEY, tenant_id int)',
+  q{SELECT rls_tenant.protect('shop.paper', membership => 'tenant')},
+  'GRANT ALL ON shop.paper TO dump_app',
+  'COMMIT',
+  'RESET ROLE',
+  q{INSERT INTO shop.member VALUES (1, 7, 'x', NULL), (1, 8, 'gone', NULL), (2, 8, 'x', NULL)},
+  q{INSERT INTO shop.member_team VALUES (1, 'red')},
+  'INSERT INTO shop.paper VALUES (1, 7), (2, 8)',
+  'ALTER DATABASE dump SET rls_tenant.membership_cost = 7';
 
 # What there is to come back, as text.
 sub picture {
@@ -51,6 +72,10 @@ sub picture {
       ORDER BY attrelid::regclass::text, attnum},
     q{SELECT indexdef FROM pg_indexes WHERE schemaname = 'shop' ORDER BY 1},
     q{SELECT * FROM rls_tenant.exemption ORDER BY 1, 2},
+    q{SELECT * FROM rls_tenant.membership_source ORDER BY 1},
+    q{SELECT name, kept, detail FROM rls_tenant.membership_sources()},
+    q{SELECT tgrelid::regclass, pg_get_triggerdef(oid), tgenabled FROM pg_trigger
+      WHERE tgname = 'rls_tenant_membership' ORDER BY tgrelid::regclass::text},
     q{SELECT evtname, evtevent, evtenabled, evtfoid::regproc FROM pg_event_trigger ORDER BY 1},
     q{SELECT extname, extversion FROM pg_extension ORDER BY 1},
     q{SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
@@ -85,6 +110,11 @@ sub test_restored {
   $app->do("SELECT rls_tenant.set_context('$a'::uuid)");
   is(rows($app, 'SELECT id FROM shop.orders UNION ALL SELECT id FROM shop.events ORDER BY 1'),
     join("\n", map { ($_, $_) } 2, 4, 6, 8, 10), "$how: a tenant reads its rows");
+  $app->do('ROLLBACK');
+  $app->do('BEGIN');
+  $app->do('SET LOCAL rls_tenant.user_id = 1');
+  is(rows($app, q{SELECT id, rls_tenant.is_member('red', 'team') FROM shop.paper}), '1|1',
+    "$how: a user reads the rows of its tenants");
   $app->do('ROLLBACK');
   refused($restored, 'CREATE TABLE shop.loose (a int)', '42P16', qr/does not keep tenants apart/,
     "$how: the guard stands");
@@ -123,6 +153,10 @@ for my $section ('pre-data', 'data', 'post-data') {
   is($status, 0, "pg_restore reads its section $section") or diag($text);
 }
 same_lines(picture($server->connect('dump_parts')), picture($db), 'and everything comes back, once');
+
+# The cost of a check, set for the database, is in the dump of the database itself.
+like(($server->run('pg_dump', '--create', 'dump'))[1], qr/ALTER DATABASE dump SET "?rls_tenant.membership_cost"? TO '7'/,
+  'pg_dump --create keeps the cost of a check');
 
 # Whoever is held by row-level security cannot dump a part without noticing.
 ($status, $text) = $server->run('pg_dump', '-U', 'dump_app', '-t', 'shop.orders', 'dump');

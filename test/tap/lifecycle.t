@@ -57,6 +57,44 @@ is(members(), $members, 'CREATE EXTENSION again makes the same objects');
 $db->do('DROP EXTENSION rls_tenant');
 is(difference($empty, catalogs()), '', 'and DROP EXTENSION again leaves nothing');
 
+# From an earlier version the update comes to the same; before it the library serves the old objects.
+sub definitions {
+  return join("\n", members(), map { rows($db, $_) }
+    q{SELECT pg_get_functiondef(oid), obj_description(oid), proacl FROM pg_proc
+      WHERE pronamespace = 'rls_tenant'::regnamespace ORDER BY oid::regprocedure::text},
+    q{SELECT attrelid::regclass, attname, atttypid::regtype, attnotnull, col_description(attrelid, attnum) FROM pg_attribute
+      WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind = 'r') AND attnum > 0
+      ORDER BY attrelid::regclass::text, attnum},
+    q{SELECT conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint
+      WHERE connamespace = 'rls_tenant'::regnamespace ORDER BY 1, 2},
+    q{SELECT relname, relacl FROM pg_class WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind = 'r' ORDER BY 1},
+    q{SELECT evtname, evtevent, evtenabled FROM pg_event_trigger ORDER BY 1},
+    q{SELECT extversion, extconfig::regclass[], extcondition FROM pg_extension WHERE extname = 'rls_tenant'},
+    q{SELECT pg_get_triggerdef(oid), tgenabled FROM pg_trigger
+      WHERE tgrelid::regclass::text LIKE 'rls_tenant.%' AND NOT tgisinternal});
+}
+$db->do('CREATE EXTENSION rls_tenant');
+my $fresh = definitions();
+$db->do('DROP EXTENSION rls_tenant');
+for my $version (map { $_->[0] } @{$db->selectall_arrayref(q{
+  SELECT DISTINCT source FROM pg_extension_update_paths('rls_tenant')
+  WHERE target = (SELECT default_version FROM pg_available_extensions WHERE name = 'rls_tenant') AND path IS NOT NULL})}) {
+  $db->do("CREATE EXTENSION rls_tenant VERSION '$version'");
+  $db->do('BEGIN');
+  $db->do('CREATE TABLE of_old (tenant_id text)');
+  $db->do(q{SELECT rls_tenant.protect('of_old')});
+  $db->do('COMMIT');
+  $db->do('BEGIN');
+  $db->do(q{SELECT rls_tenant.set_context('a')});
+  is(value($db, 'SELECT rls_tenant.current_tenant_text()'), 'a', "version $version works with the library of today");
+  $db->do('COMMIT');
+  $db->do('ALTER EXTENSION rls_tenant UPDATE');
+  same_lines(definitions(), $fresh, "updated from $version it is as a fresh one");
+  $db->do('DROP TABLE of_old');
+  $db->do('DROP EXTENSION rls_tenant');
+}
+is(difference($empty, catalogs()), '', 'and nothing of that is left');
+
 $db->do('BEGIN');
 $db->do('CREATE EXTENSION rls_tenant');
 $db->do('CREATE TABLE refused_if_kept (a int)');
