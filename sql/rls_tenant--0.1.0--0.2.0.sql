@@ -175,6 +175,20 @@ AS 'MODULE_PATHNAME', 'rls_tenant_membership_cache';
 COMMENT ON FUNCTION rls_tenant.membership_cache() IS 'what this session keeps of memberships: answers (one a user and source), their bytes, how many made room for others, and how many queries were put to sources since the session began';
 
 -- Policies
+--
+-- In the membership form tenant_access says who sees what of the rows that tenant_isolation lets through, and no more. It
+-- calls isolated(), so that it goes where tenant_isolation goes: with the extension. The planner sees true.
+
+CREATE FUNCTION rls_tenant.isolated_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'rls_tenant_isolated_support';
+REVOKE ALL ON FUNCTION rls_tenant.isolated_support(internal) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.isolated_support(internal) IS 'planner support: puts true in the place of isolated()';
+
+CREATE FUNCTION rls_tenant.isolated() RETURNS boolean
+LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.isolated_support
+AS 'MODULE_PATHNAME', 'rls_tenant_isolated';
+COMMENT ON FUNCTION rls_tenant.isolated() IS 'true: in a policy that relies on tenant_isolation, so that both go with the extension; protect() writes it';
 
 DROP FUNCTION rls_tenant.protect(regclass, name, text);
 DROP FUNCTION rls_tenant.protect_sql(regclass, name, text);

@@ -182,18 +182,40 @@ const char *membership_of(const Policy *policy, AttrNumber attribute) {
   return nullptr;
 }
 
-Node *without_context_condition(Node *expression, AttrNumber attribute) {
-  const auto is_condition = [&](const Node *node) { return IsA(node, OpExpr) && confines(node, attribute); };
-  if (expression == nullptr) return nullptr;
-  if (is_condition(expression)) return makeBoolConst(true, false);
-  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR) return expression;
+namespace {
+
+// The expressions that a condition puts together by AND: itself, if it is no AND.
+List *conjuncts(Node *expression) {
+  if (expression == nullptr) return NIL;
+  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR) return list_make1(expression);
+  return reinterpret_cast<BoolExpr *>(expression)->args;
+}
+
+bool is_isolated_call(const Node *node) {
+  return IsA(node, FuncExpr) && OidIsValid(isolated_function()) &&
+         reinterpret_cast<const FuncExpr *>(node)->funcid == isolated_function();
+}
+
+}  // namespace
+
+bool says_isolated(Node *expression) {
+  const ListCell *cell;
+  foreach (cell, conjuncts(expression)) {
+    if (is_isolated_call(static_cast<const Node *>(lfirst(cell)))) return true;
+  }
+  return false;
+}
+
+Node *without_form(Node *expression, AttrNumber attribute) {
   List *rest = NIL;
   const ListCell *cell;
-  foreach (cell, reinterpret_cast<BoolExpr *>(expression)->args) {
-    if (!is_condition(static_cast<const Node *>(lfirst(cell)))) rest = lappend(rest, lfirst(cell));
+  foreach (cell, conjuncts(expression)) {
+    Node *part = static_cast<Node *>(lfirst(cell));
+    if (is_isolated_call(part) || (IsA(part, OpExpr) && confines(part, attribute))) continue;
+    rest = lappend(rest, part);
   }
-  if (rest == NIL) return makeBoolConst(true, false);
-  return reinterpret_cast<Node *>(make_ands_explicit(rest));
+  if (list_length(rest) == list_length(conjuncts(expression))) return expression;
+  return rest == NIL ? makeBoolConst(true, false) : reinterpret_cast<Node *>(make_ands_explicit(rest));
 }
 
 uint32 confined_commands(const Policy *policy, AttrNumber attribute) {

@@ -28,8 +28,11 @@ bool confines(const Node *expression, AttrNumber attribute);
 // The membership source by which a policy confines rows: is_member(attribute), alone or in AND; nullptr: none.
 const char *membership_of(const Policy *policy, AttrNumber attribute);
 
-// What is left of a condition without attribute = (the context's tenant), where it says that: true if it says no more.
-Node *without_context_condition(Node *expression, AttrNumber attribute);
+// Whether a condition calls isolated(), alone or in AND.
+bool says_isolated(Node *expression);
+
+// What is left of a condition without isolated() and without attribute = (the context's tenant): true if it says no more.
+Node *without_form(Node *expression, AttrNumber attribute);
 
 // Those of the policy's commands for which it confines the rows that it lets through.
 uint32 confined_commands(const Policy *policy, AttrNumber attribute);

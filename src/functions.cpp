@@ -27,6 +27,7 @@ Oid membership_checks[group_type_count];  // is_member()
 Oid role_checks[group_type_count];        // has_role()
 Oid group_lists[getter_count];            // member_groups_uuid() and so on
 Oid membership_change = InvalidOid;
+Oid isolated = InvalidOid;
 KnownFunction known[setting_count * functions_per_setting + membership_functions];
 int known_count = 0;
 bool valid = false;
@@ -80,6 +81,7 @@ void look_up_memberships(Oid schema) {
     remember(group_lists[i], Setting::user, true);
   }
   membership_change = lookup(schema, "note_membership_change", nullptr, 0);
+  isolated = lookup(schema, "isolated", nullptr, 0);
 }
 
 void look_up_all() {
@@ -88,7 +90,7 @@ void look_up_all() {
   memset(membership_checks, 0, sizeof membership_checks);
   memset(role_checks, 0, sizeof role_checks);
   memset(group_lists, 0, sizeof group_lists);
-  membership_change = InvalidOid;
+  membership_change = isolated = InvalidOid;
   const Oid schema = get_namespace_oid(extension_schema, true);
   if (!OidIsValid(schema)) return;
   for (Setting setting : all_settings) look_up_setting(schema, setting);
@@ -151,6 +153,11 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
     }
   }
   return result;
+}
+
+Oid isolated_function() {
+  refresh();
+  return isolated;
 }
 
 Oid change_function() {

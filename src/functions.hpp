@@ -33,6 +33,9 @@ struct PlanReads {
 };
 PlanReads what_plan_reads(const PlannedStmt *plan);
 
+// isolated(), which policies call that rely on tenant_isolation.
+Oid isolated_function();
+
 // The trigger function note_membership_change(), and member_groups_uuid(), …_bigint(), …_text(); InvalidOid: not there.
 Oid change_function();
 Oid groups_function(Getter type);

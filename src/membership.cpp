@@ -1,4 +1,4 @@
-// is_member() and its kin in SQL: a binary search in the answer that the statement was told.
+// is_member() and its kin in SQL: a look into the answer that the statement was told.
 
 #include "membership.hpp"
 
@@ -156,11 +156,14 @@ Datum member_role(FunctionCallInfo fcinfo) {
   PG_RETURN_TEXT_P(cstring_to_text_with_len(answer->at<char>(role.offset), static_cast<int>(role.length)));
 }
 
+// How many groups the planner is given to look up in statistics, where it would take milliseconds to look up all.
+constexpr uint32 groups_for_estimate = 1000;
+
 // member_groups_…(source, role)
 Datum member_groups(FunctionCallInfo fcinfo, GroupType type) {
   const Answer *answer = get_answer(fcinfo, 0, type);
   if (answer == nullptr) PG_RETURN_NULL();
-  if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(answer));
+  if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(answer, is_estimate() ? groups_for_estimate : 0));
   const text *role = PG_GETARG_TEXT_PP(1);
   PG_RETURN_ARRAYTYPE_P(groups_array_of_role(answer, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
 }
@@ -173,7 +176,7 @@ void membership_init() {
   membership_answers_init();
   membership_parallel_init();
   membership_support_init();
-  membership_filter_init();
+  membership_planner_init();
 }
 
 #define MEMBERSHIP_FUNCTIONS(word, Argument)                                            \

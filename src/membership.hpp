@@ -7,6 +7,9 @@ namespace rls_tenant {
 
 void membership_init();
 void membership_support_init();
-void membership_filter_init();
+void membership_planner_init();
+
+// Whether the planner itself is calling, which evaluates a stable function to estimate only.
+bool is_estimate();
 
 }  // namespace rls_tenant

@@ -1,5 +1,5 @@
-// The answer to "which groups is this user in, and in which roles": sorted arrays in one block of memory without
-// pointers, so that a block is copied as it lies.
+// The answer to "which groups is this user in, and in which roles": sorted arrays and a hash table in one block of memory
+// without pointers, so that a block is copied as it lies.
 #pragma once
 
 #include "prelude.hpp"
@@ -30,6 +30,8 @@ struct Answer {
   uint32 groups;       // where they are: UuidKey[], int64[] or TextKey[], sorted, each once
   uint32 first_roles;  // where uint32[count + 1] is: the roles of group i are those from its to the next one's
   uint32 roles;        // where TextKey[] is
+  uint32 slots;        // where uint32[1 << bits] is: numbers of groups plus 1 by their hash, 0: free
+  uint32 bits;
 
   template <typename T>
   const T *at(uint32 offset) const {

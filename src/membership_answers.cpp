@@ -17,7 +17,6 @@ namespace {
 StatementAnswers *statement = nullptr;  // the innermost
 uint64 last_stamp = 0;
 HeldAnswer *loose = nullptr;  // the last answer that was given outside of any statement
-bool asking = false;
 uint64 fills = 0;
 
 // The user as the source's column has it.
@@ -107,15 +106,6 @@ Answer *query_source(Source *source, const ContextValue *user) {
   return answer;
 }
 
-// A policy on what a source reads may ask the source: that never ends.
-void refuse_recursion(const char *name) {
-  if (!asking) return;
-  ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("infinite recursion in membership source \"%s\"", name),
-                  errdetail("What it reads asks about memberships itself."),
-                  errhint("Give the source's relation and the tables that it reads one owner, and let none of them call "
-                          "is_member() but in policies.")));
-}
-
 // The user's answer, with a reference for the caller.
 HeldAnswer *ask_now(const char *name, const ContextValue *user) {
   for (int attempt = 0;; attempt++) {
@@ -127,7 +117,8 @@ HeldAnswer *ask_now(const char *name, const ContextValue *user) {
       return held;
     }
     const uint64 id = source->id;
-    Answer *answer = query_source(source, user);
+    Answer *answer = nullptr;
+    while_busy([&] { answer = query_source(source, user); });
     // What was committed after the snapshot tells of itself, now or with the next statement.
     AcceptInvalidationMessages();
     held = hold_answer(key, answer);
@@ -148,16 +139,9 @@ HeldAnswer *ask(const char *name, const ContextValue *user) {
     Answer *answer = handed_down_answer(name, user);
     if (answer != nullptr) return hold_answer({0, user->bytes(), static_cast<uint32>(user->length())}, answer);
   }
-  refuse_recursion(name);
-  HeldAnswer *volatile held = nullptr;
   MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership question", ALLOCSET_SMALL_SIZES);
   MemoryContext before = MemoryContextSwitchTo(scratch);
-  asking = true;
-  PG_TRY();
-  { held = ask_now(name, user); }
-  PG_FINALLY();
-  { asking = false; }
-  PG_END_TRY();
+  HeldAnswer *held = ask_now(name, user);
   MemoryContextSwitchTo(before);
   MemoryContextDelete(scratch);
   return held;
@@ -251,6 +235,8 @@ void release_pins(Pin **pins) {
     drop_pin(pin);
   }
 }
+
+const StatementAnswers *current_statement() { return statement; }
 
 void enter_statement(StatementAnswers *answers) {
   *answers = {statement, nullptr, nullptr, ++last_stamp, visible_own_changes};

@@ -24,6 +24,8 @@ struct StatementAnswers {
   uint64 own_changes;  // of the transaction, when the first pin was made
 };
 
+// The innermost, or nullptr.
+const StatementAnswers *current_statement();
 void enter_statement(StatementAnswers *answers);
 // told: where all that it and its functions were told goes, beside to the outer statement; nullptr: the statement failed.
 void leave_statement(StatementAnswers *answers, Pin **told);

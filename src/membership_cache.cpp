@@ -104,6 +104,7 @@ void release_answer(HeldAnswer *held) {
 }
 
 HeldAnswer *cached_answer(const AnswerKey &key) {
+  make_room(0);  // the setting may have been lowered
   const Entry *entry = static_cast<const Entry *>(hash_search(table(), &key, HASH_FIND, nullptr));
   if (entry == nullptr) return nullptr;
   dlist_move_head(&by_use, &entry->held->link);

@@ -16,6 +16,7 @@ namespace rls_tenant {
 
 uint64 visible_own_changes = 0;
 uint64 answer_stamp = 0;
+bool source_is_busy = false;
 
 namespace {
 
@@ -309,6 +310,12 @@ List *source_rows() {
 List *check_source(const SourceRow *row) { return inspect_as_owner(row).reach.tables; }
 
 Source *find_source(const char *name) {
+  if (source_is_busy) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("infinite recursion in membership source \"%s\"", name),
+                    errdetail("What it reads asks about memberships itself."),
+                    errhint("Give the source's relation and the tables that it reads one owner, and let none of them call "
+                            "is_member() but in policies.")));
+  }
   Source **link = link_of(name);
   if (*link != nullptr && (*link)->valid) return *link;
   if (*link != nullptr) forget(link);
@@ -321,7 +328,8 @@ Source *find_source(const char *name) {
                       errhint("Add it: SELECT rls_tenant.add_membership(%s, 'relation', 'user_column', 'group_column');",
                               quote_literal_cstr(name))));
     }
-    Source *source = read_source(row);
+    Source *source = nullptr;
+    while_busy([&] { source = read_source(row); });
     // Something changed meanwhile: read again; where that does not end, use this reading for one question.
     if (before != invalidations) {
       if (attempt < 5) {

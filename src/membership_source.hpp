@@ -40,6 +40,22 @@ struct Source {
 // The source of that name; an error where there is none, or none that is good any more. Valid to the next call.
 Source *find_source(const char *name);
 
+// Whether a source is being read or asked. What runs meanwhile must not ask: it would never end, and would take from
+// memory what is in use.
+extern bool source_is_busy;
+
+// Runs fn while sources are busy. Not inline: see run_watched.
+template <typename Fn>
+__attribute__((noinline)) void while_busy(const Fn &fn) {
+  static_assert(jump_safe<Fn>);
+  source_is_busy = true;
+  PG_TRY();
+  { fn(); }
+  PG_FINALLY();
+  { source_is_busy = false; }
+  PG_END_TRY();
+}
+
 // The rows of membership_source, as SourceRows, by name.
 List *source_rows();
 

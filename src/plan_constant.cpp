@@ -49,4 +49,13 @@ RT_FUNCTION(rls_tenant_context_support) {
   PG_RETURN_POINTER(replacement(reinterpret_cast<SupportRequestSimplify *>(request)->fcall));
 }
 
+// true: what a policy that calls it says beside is for other policies to hold.
+RT_FUNCTION(rls_tenant_isolated) { PG_RETURN_BOOL(true); }
+
+RT_FUNCTION(rls_tenant_isolated_support) {
+  Node *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
+  if (!IsA(request, SupportRequestSimplify)) PG_RETURN_POINTER(nullptr);
+  PG_RETURN_POINTER(makeBoolConst(true, false));
+}
+
 }  // namespace rls_tenant

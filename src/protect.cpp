@@ -215,6 +215,16 @@ bool repeats_condition(const Plan *plan) {
   return plan->membership == nullptr || OidIsValid(get_extension_oid("citus", true));
 }
 
+// What tenant_access says beside the access: the tenant condition, or that it relies on tenant_isolation.
+const char *access_condition(const Plan *plan) {
+  return repeats_condition(plan) ? plan->condition : psprintf("%s.isolated()", extension_schema);
+}
+
+// Whether an expression of tenant_access says that.
+bool has_access_condition(const Plan *plan, Node *expression) {
+  return repeats_condition(plan) ? confines(expression, plan->attribute) : says_isolated(expression);
+}
+
 void plan_isolation(Plan *plan) {
   const Policy *policy = policy_named(plan, isolation_name);
   if (policy != nullptr && !policy->permissive && policy->to_public &&
@@ -234,17 +244,16 @@ Node *parse_access(Relation relation, const char *access) {
                          "rls_tenant.current_user_uuid()'.");
 }
 
-// The tenant condition, and what else an expression says.
+// The condition of tenant_access, and what else an expression says.
 const char *with_condition(const Plan *plan, Relation relation, Node *expression) {
-  if (is_true(expression)) return plan->condition;
-  return psprintf("(%s) AND (%s)", plan->condition, deparse_condition(relation, expression));
+  if (is_true(expression)) return access_condition(plan);
+  return psprintf("(%s) AND (%s)", access_condition(plan), deparse_condition(relation, expression));
 }
 
 // tenant_access as the caller asked for it: the tenant condition and theirs.
 void plan_given_access(Plan *plan, Relation relation, const char *access) {
   Node *wanted = parse_access(relation, access);
-  const char *condition =
-      repeats_condition(plan) ? with_condition(plan, relation, wanted) : deparse_condition(relation, wanted);
+  const char *condition = with_condition(plan, relation, wanted);
   const Policy *policy = policy_named(plan, access_name);
   if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
   const int level = NewGUCNestLevel();
@@ -258,17 +267,18 @@ void plan_given_access(Plan *plan, Relation relation, const char *access) {
   add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
 }
 
-// Whether the table changes from the form of one tenant to that of memberships.
-bool becomes_membership(const Plan *plan) {
+// Whether the table changes from the form of one tenant to that of memberships, or back.
+bool changes_form(const Plan *plan) {
   const Policy *policy = policy_named(plan, isolation_name);
-  return plan->membership != nullptr && policy != nullptr && membership_of(policy, plan->attribute) == nullptr;
+  if (policy == nullptr) return false;
+  return (plan->membership == nullptr) != (membership_of(policy, plan->attribute) == nullptr);
 }
 
-// An expression of tenant_access as it is to be: without the condition of the form that the table leaves, and with that of
-// its own form where tenant_access repeats it.
+// An expression of tenant_access as it is to be, without what the form said that the table leaves; nullptr: as it is.
 const char *present_expression(const Plan *plan, Relation relation, Node *expression) {
-  Node *own = becomes_membership(plan) ? without_context_condition(expression, plan->attribute) : expression;
-  if (repeats_condition(plan) && !confines(own, plan->attribute)) return with_condition(plan, relation, own);
+  if (expression == nullptr) return nullptr;
+  Node *own = changes_form(plan) ? without_form(expression, plan->attribute) : expression;
+  if (!has_access_condition(plan, own)) return with_condition(plan, relation, own);
   return own == expression ? nullptr : deparse_condition(relation, own);
 }
 
@@ -282,12 +292,12 @@ void plan_present_access(Plan *plan, Relation relation) {
       if (other->permissive) return;  // the table says by itself who sees what; one more policy would only widen it
     }
     add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation,
-                       repeats_condition(plan) ? plan->condition : "true"));
+                       access_condition(plan)));
     return;
   }
   if (!policy->permissive) refuse_foreign_policy(plan, policy);
-  const char *qual = policy->qual != nullptr ? present_expression(plan, relation, policy->qual) : nullptr;
-  const char *check = policy->check != nullptr ? present_expression(plan, relation, policy->check) : nullptr;
+  const char *qual = present_expression(plan, relation, policy->qual);
+  const char *check = present_expression(plan, relation, policy->check);
   if (qual == nullptr && check == nullptr) return;
   StringInfoData statement;
   initStringInfo(&statement);

@@ -23,6 +23,8 @@ SELECT set_eq(
     ('add_membership(text,regclass,name,name,name,text)', 'v', false, 'u', false, false, false),
     ('drop_membership(text)', 'v', true, 'u', false, false, false),
     ('forget_dropped_sources()', 'v', false, 'u', false, true, false),
+    ('isolated()', 's', false, 's', true, false, true),
+    ('isolated_support(internal)', 'i', true, 's', false, false, false),
     ('membership_cache()', 'v', false, 'r', false, false, true),
     ('membership_sources()', 'v', false, 'u', false, false, false),
     ('membership_support(internal)', 'i', true, 's', false, false, false),

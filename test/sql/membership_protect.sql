@@ -145,6 +145,24 @@ SELECT rls_tenant.add_membership('lie', 'member', 'user_id', 'tenant_id', NULL, 
 SET LOCAL rls_tenant.user_id = '1';
 SELECT rls_tenant.is_member(10, 'lie');
 ROLLBACK;
+-- Nor may what runs then read another source: it could take from memory the one that is asked.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CREATE FUNCTION lying(int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$BEGIN PERFORM rls_tenant.protect_sql('doc', membership => 'word'); RETURN true; END$$;
+SELECT rls_tenant.add_membership('lie', 'member', 'user_id', 'tenant_id', NULL, 'lying(tenant_id)');
+SET LOCAL rls_tenant.user_id = '1';
+SELECT rls_tenant.is_member(10, 'lie');
+ROLLBACK;
+-- With the extension goes tenant_access, too, so that nothing is left open.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+INSERT INTO doc (id, tenant_id) VALUES (5, 10);
+SELECT rls_tenant.protect('doc', membership => 'tenant');
+DROP EXTENSION rls_tenant CASCADE;
+SELECT count(*) FROM pg_policy WHERE polrelid = 'doc'::regclass;
+SET LOCAL ROLE regress_membership_protect;
+SELECT count(*) FROM doc;
+ROLLBACK;
 BEGIN; SET LOCAL rls_tenant.user_id = '1'; SELECT rls_tenant.is_member(10); ROLLBACK;
 
 SET client_min_messages = warning;

@@ -1,14 +1,35 @@
-// A bitmap scan by the index condition of is_member() keeps is_member() as a filter, since the planner drops from such a scan
+// Around the planner. A bitmap scan by the index condition of is_member() keeps is_member() as a filter, since the planner drops from such a scan
 // only what is written the same: every row found would be looked up once more. In finished plans this makes a recheck of it.
 
 #include "functions.hpp"
 #include "membership.hpp"
+#include "membership_answers.hpp"
 
 namespace rls_tenant {
 
 namespace {
 
 planner_hook_type previous_planner = nullptr;
+
+// What is being planned now: whether anything, and within which statement.
+struct Planning {
+  bool going_on;
+  const StatementAnswers *statement;
+};
+Planning planning = {};
+
+// Not inline: see run_watched.
+template <typename Fn>
+__attribute__((noinline)) void while_planning(const Fn &fn) {
+  static_assert(jump_safe<Fn>);
+  const Planning outer = planning;
+  planning = {true, current_statement()};
+  PG_TRY();
+  { fn(); }
+  PG_FINALLY();
+  { planning = outer; }
+  PG_END_TRY();
+}
 
 // The n-th argument, or nullptr.
 const Node *argument(const List *arguments, int n) {
@@ -95,7 +116,8 @@ void walk(Plan *plan) {
 
 PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
   const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
-  PlannedStmt *plan = next(query, text, options, parameters);
+  PlannedStmt *plan = nullptr;
+  while_planning([&] { plan = next(query, text, options, parameters); });
   if (plan != nullptr && what_plan_reads(plan).memberships) {
     walk(plan->planTree);
     walk_all(plan->subplans);
@@ -105,7 +127,9 @@ PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListIn
 
 }  // namespace
 
-void membership_filter_init() {
+bool is_estimate() { return planning.going_on && planning.statement == current_statement(); }
+
+void membership_planner_init() {
   previous_planner = planner_hook;
   planner_hook = plan_query;
 }
