@@ -119,6 +119,9 @@ bool reach_node(Node *node, void *context) {
       reach_range_table_entry(walk, reinterpret_cast<const RangeTblEntry *>(node));
       return false;
     case T_Query:
+      if (reinterpret_cast<const Query *>(node)->rowMarks != NIL) {
+        refuse(walk->what, "It locks rows, which a check of membership must not.", "Leave FOR UPDATE or FOR SHARE out.");
+      }
       return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(reach_node), context,
                                QTW_EXAMINE_RTES_BEFORE);
     default:

@@ -109,6 +109,7 @@ CREATE VIEW on_function_rows AS SELECT g AS user_id, g AS tenant_id FROM generat
 CREATE AGGREGATE own_max(bigint) (SFUNC = int8larger, STYPE = bigint);
 CREATE VIEW on_aggregate AS SELECT user_id, own_max(tenant_id) AS tenant_id FROM odd GROUP BY 1;
 CREATE VIEW on_default AS SELECT user_id, rls_tenant.current_tenant_bigint() AS tenant_id FROM odd;
+CREATE VIEW on_locked AS SELECT user_id, tenant_id FROM odd FOR UPDATE;
 CREATE SEQUENCE counter;
 CREATE TEMP TABLE of_session (user_id bigint, tenant_id bigint);
 SELECT rls_tenant.add_membership('x', 'heap', 'user_id', 'tenant_id');
@@ -120,6 +121,7 @@ SELECT rls_tenant.add_membership('x', 'on_sample', 'user_id', 'tenant_id');
 SELECT rls_tenant.add_membership('x', 'on_user', 'user_id', 'tenant_id');
 SELECT rls_tenant.add_membership('x', 'on_aggregate', 'user_id', 'tenant_id');
 SELECT rls_tenant.add_membership('x', 'on_default', 'user_id', 'tenant_id');
+SELECT rls_tenant.add_membership('x', 'on_locked', 'user_id', 'tenant_id');
 SELECT rls_tenant.add_membership('x', 'counter', 'last_value', 'last_value');
 SELECT rls_tenant.add_membership('x', 'pg_temp.of_session', 'user_id', 'tenant_id');
 RESET ROLE;

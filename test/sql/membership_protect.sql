@@ -148,7 +148,7 @@ ROLLBACK;
 -- Nor may what runs then read another source: it could take from memory the one that is asked.
 BEGIN;
 SET LOCAL client_min_messages = warning;
-CREATE FUNCTION lying(int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$BEGIN PERFORM rls_tenant.protect_sql('doc', membership => 'word'); RETURN true; END$$;
+CREATE FUNCTION lying(int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$BEGIN PERFORM rls_tenant.protect_sql('mp.doc', membership => 'word'); RETURN true; END$$;
 SELECT rls_tenant.add_membership('lie', 'member', 'user_id', 'tenant_id', NULL, 'lying(tenant_id)');
 SET LOCAL rls_tenant.user_id = '1';
 SELECT rls_tenant.is_member(10, 'lie');
