@@ -38,6 +38,22 @@ sub start {
   return $self;
 }
 
+# Starts a hot standby of a server of one's own, which knows it by this name; it stops at the end of the test.
+sub standby {
+  my ($primary, $name, @lines) = @_;
+  my $directory = "$work/$name";
+  my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => []}, ref $primary;
+  $self->_shell(q{
+    primary=$1; shift
+    mkdir "$work"; [ "$(id -u)" != 0 ] || chown postgres "$work"; chmod 711 "$work"
+    as_server "$PG_BIN/pg_basebackup" -h "$primary" -p 5432 -U postgres -D "$work/data" -R -c fast --no-sync
+    printf '%s\n' "unix_socket_directories = '$work'" "cluster_name = '${work##*/}'" "$@" | as_server tee -a "$work/data/postgresql.conf" >/dev/null
+    as_server "$PG_BIN/pg_ctl" -D "$work/data" -l "$work/server.log" -w -t 60 start >/dev/null
+  }, $primary->{host}, @lines);
+  push @servers, $self;
+  return $self;
+}
+
 sub stop {
   my ($self, $mode) = @_;
   return $self->_shell('as_server "$PG_BIN/pg_ctl" -D "$work/data" -m "$1" -w stop >/dev/null', $mode // 'fast');

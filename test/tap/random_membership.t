@@ -19,6 +19,8 @@ $server->role('random_member');
 my $admin = $server->connect($server->database('random_membership', 1));
 my $app = $server->connect('random_membership', user => 'random_member');
 
+$app->do('SET jit = off');  # plans that nothing else can be are dear, and would be compiled
+
 sub pick { return $_[rand @_] }
 sub chance { return rand() < $_[0] }
 

@@ -1,0 +1,443 @@
+# shellcheck shell=bash
+# bench/membership.sh: what memberships cost, for bench/run, which sources it and whose functions it uses. The rows are made
+# by bench/membership.sql and bench/cases.sql.
+# shellcheck disable=SC2154 # bench/run and test/lib.sh set work, top and stats_on
+# shellcheck disable=SC2028 # \echo is psql's
+
+wire_rounds=200 slow_rounds=9 case_rounds=21 flat_rounds=15 fill_rounds=41 bulk_rounds=7
+member_rows=1000000 case_rows=100000 large_rows=0 bulk_rows=100000 patience=20000
+counted=1  # whether instructions are
+membership_quickly() {
+  wire_rounds=40 slow_rounds=3 case_rounds=5 flat_rounds=5 fill_rounds=9 bulk_rounds=3
+  member_rows=100000 case_rows=10000 bulk_rows=10000 patience=500 counted=0
+}
+membership_largely() { large_rows=10000000; }
+
+# --- Running scripts
+
+# What every script begins with.
+member_settings='SET jit = off; SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off;'
+member_settings+=' SET search_path = members;'
+
+# as_user USER STATEMENT…: a transaction of the role app for that user.
+as_user() {
+  printf '%s\n' "BEGIN; SET LOCAL rls_tenant.user_id = '$1'; SET LOCAL ROLE app;" "${@:2}" 'COMMIT;'
+}
+
+# marked MARK STATEMENT: a statement whose figures go to $work/MARK; those of round 0, which warms up, go nowhere.
+marked() { printf '\\warn mark %s\n\\echo mark %s\n%s\n\\warn mark -\n\\echo mark -\n' "$1" "$1" "$2"; }
+mark() { if [ "$1" = 0 ]; then echo -; else echo "$2"; fi; }
+
+# run_script: runs psql on stdin; what it prints goes to $work/printed and $work/stats.
+run_script() {
+  psql -X -qAt -v ON_ERROR_STOP=1 -f - >"$work/printed" 2>"$work/stats" ||
+    { tail -3 "$work/stats" >&2; die "a script failed"; }
+}
+
+# keep_processor: the processor's milliseconds of each marked statement. keep_printed PATTERN: what follows it in what was
+# printed after the mark.
+keep_processor() { processor_times "$work/stats" | awk -v work="$work" '$1 != "-" { print $2 >>(work "/" $1) }'; }
+keep_printed() {
+  awk -v work="$work" -v pattern="$1" '
+    /^mark / { mark = $2 }
+    index($0, pattern) == 1 && mark != "-" {
+      split(substr($0, length(pattern) + 1), word, " ")
+      print word[1] >>(work "/" mark)
+    }' "$work/printed"
+}
+
+# turned LIST: another one goes first.
+turned() { if [[ $1 == *' '* ]]; then echo "${1#* } ${1%% *}"; else echo "$1"; fi; }
+
+ms() { median <"$work/$1" | xargs printf "%.${2:-2}f"; }
+# The median of the rounds' ratios where there are as many, else the ratio of the medians.
+times_as() {
+  if [ "$(wc -l <"$work/$1")" = "$(wc -l <"$work/$2")" ]; then
+    paired_ratio "$work/$1" "$work/$2"
+  else
+    ratio "$(median <"$work/$1")" "$(median <"$work/$2")"
+  fi
+}
+
+# --- One user's rows over the wire
+
+declare -A side_title=(
+  [handwritten]="hand-written \`tenant_id IN (five constants)\` without RLS"
+  [protected]="**\`protect(…, membership => 'tenant')\`**"
+  [array]="policy with \`tenant_id = ANY (ARRAY(SELECT …))\`"
+  [exists]="policy with \`EXISTS (SELECT …)\`"
+)
+
+# wire_query COLUMNS PREFIX SIDE USER
+wire_query() {
+  local condition=
+  [ "$3" != handwritten ] || condition=" WHERE tenant_id IN (${constants[$4]})"
+  echo "SELECT $1 FROM \"$2$3\"$condition;"
+}
+
+# The same, for rows that are fetched but not printed.
+unprinted() { wire_query "$@" | sed 's:;$: \\g /dev/null:'; }
+
+# wire_script PREFIX KEY ROUNDS SIDES QUERY: 20 users in turn; in round 0 each of them warms up.
+wire_script() {
+  local round user side order=$4
+  echo "$member_settings"
+  for ((user = 1; user <= 20; user++)); do
+    echo "\\echo mark sums"
+    for side in $4; do
+      as_user $user "$(wire_query 'sum(amount)' "$1" "$side" $user)" "$(unprinted "$5" "$1" "$side" $user)"
+    done
+  done
+  for ((round = 1; round <= $3; round++)); do
+    user=$((1 + round % 20))
+    for side in $order; do
+      as_user $user "$(marked "$2.$side" "\\timing on
+$(unprinted "$5" "$1" "$side" $user)
+\\timing off")"
+    done
+    order=$(turned "$order")
+  done
+}
+
+# wire_times PREFIX KEY: the wall clock's milliseconds of each side.
+wire_times() {
+  say "reading users' rows over the wire: $2"
+  local sides key rounds
+  for sides in 'handwritten protected array' 'protected exists'; do
+    key=$2 rounds=$wire_rounds
+    [ "$sides" != 'protected exists' ] || key=$2.slow rounds=$slow_rounds
+    wire_script "$1" "$key" "$rounds" "$sides" 'id, amount, body' | run_script
+    # What is printed before the first round are the sums, of the sides in turn.
+    awk -v sides="$(wc -w <<<"$sides")" '
+      /^mark/ { counts = $2 == "sums"; first = "" }
+      counts && /^[0-9]/ { if (first == "") first = $0; if ($0 != first) exit 1; sums++ }
+      END { if (sums != 20 * sides) exit 1 }' "$work/printed" || die "the sides see different rows"
+    keep_printed 'Time: '
+  done
+}
+
+# wire_table PREFIX KEY ROWS
+wire_table() {
+  local side protocol first statement pad=600 query cells key
+  table membership "A user's rows: 5 of 10,000 tenants, $(grouped "$3") rows" "" \
+    "ms over the wire, median of $wire_rounds" ratio "instructions, simple protocol" ratio prepared ratio
+  for side in handwritten protected array; do
+    cells=("$(ms "$2.$side" 3)" "$(times_as "$2.$side" "$2.handwritten")")
+    [ $side != protected ] || cells[1]=$(judged "${cells[1]}" 1.05)
+    for protocol in simple prepared; do
+      [ $counted = 1 ] || { cells+=("" ""); continue; }
+      first="$member_settings" query=$(wire_query 'sum(amount)' "$1" $side 7)
+      statement=$query
+      if [ $protocol = prepared ]; then first+=" PREPARE q AS $query" statement='EXECUTE q;'; fi
+      key="$2 $side $protocol"
+      count "$key" rls_tenant "$first" \
+        "$(in_transaction "SET LOCAL rls_tenant.user_id = '7';" "$(padded "${statement%;}" $pad)")" 20 50
+      [ "$(sed -n 's/^.*sum = "\([0-9]*\)".*/\1/p' "$work/answers" | sort | uniq -c | awk '{ print $1 }')" = 70 ] ||
+        die "the sums differ"
+      cells+=("$(grouped "${cost[$key]}")" "$(ratio "${cost[$key]}" "${cost[$2 handwritten $protocol]}")")
+    done
+    row "${side_title[$side]}" "${cells[@]}"
+  done
+  row "${side_title[exists]} (median of $slow_rounds)" "$(ms "$2.slow.exists" 3)" \
+    "$(times_as "$2.slow.exists" "$2.handwritten")" "" "" "" ""
+  line
+  line "\`EXISTS\` takes $(awk -v r="$(times_as "$2.slow.exists" "$2.slow.protected")" 'BEGIN {
+    printf "**%.0f times** as long as the protected table (target 30: %s)", r, (r >= 30 ? "held" : "missed") }'), side by side with it."
+}
+
+# --- The published cases
+
+# case_statement RELATION SIDE USER MARK
+case_statement() {
+  printf '%s\n' "BEGIN; SET LOCAL rls_tenant.user_id = '$3';" \
+    "SELECT set_config('request.jwt.claims', '{\"sub\": \"$3\"}', true) \\g /dev/null" "SET LOCAL ROLE side_$2;" \
+    "$(marked "$4" "SELECT sum(amount) FROM cases.$1;")" 'COMMIT;'
+}
+
+# case_times: first each bare form once, with little patience; those that are fast take part in the rounds.
+case_times() {
+  local subject relation variant user side order round kind key
+  say "the published cases"
+  while IFS='|' read -r subject relation variant user <&3; do
+    order=
+    while IFS='|' read -r side kind <&4; do
+      key=case.$variant.$side
+      if [ "$kind" = bare ]; then
+        { echo "$member_settings $stats_on SET statement_timeout = $patience;"
+          case_statement "$relation" "$side" "$user" "$key"
+        } | psql -X -qAt -f - >"$work/printed" 2>"$work/stats"
+        keep_processor
+        if [ ! -e "$work/$key" ]; then echo "$patience" >"$work/$key"; fi
+        [ "$(median <"$work/$key" | cut -d . -f 1)" -lt 400 ] || continue
+        rm "$work/$key"
+      fi
+      order+="${order:+ }$side"
+    done 4< <(psql -X -qAtc "SELECT number, kind FROM cases.side WHERE subject = $subject ORDER BY number")
+    {
+      echo "$member_settings $stats_on"
+      for ((round = 0; round <= case_rounds; round++)); do
+        for side in $order; do case_statement "$relation" "$side" "$user" "$(mark $round "case.$variant.$side")"; done
+        order=$(turned "$order")
+      done
+    } | run_script
+    [ "$(grep -v '^mark' "$work/printed" | sort -u | wc -l)" = 1 ] || die "the sides of subject $subject see different rows"
+    keep_processor
+  done 3< <(psql -X -qAtc "SELECT s.number, s.relation, s.number || '.' || v.number, v.user_id
+    FROM cases.subject s JOIN cases.variant v ON v.subject = s.number ORDER BY s.number, v.number")
+  psql -X -qAtc "SELECT s.number, s.title, string_agg(v.title, ';' ORDER BY v.number)
+    FROM cases.subject s JOIN cases.variant v ON v.subject = s.number GROUP BY s.number ORDER BY s.number" >"$work/subjects"
+  psql -X -qAtc "SELECT subject, number, kind, policy FROM cases.side ORDER BY number" >"$work/sides"
+}
+
+# best_rewritten SUBJECT VARIANT: the key of the rewritten form with the least median.
+best_rewritten() {
+  awk -F '|' -v s="$1" '$1 == s && $3 == "rewritten" { print $2 }' "$work/sides" | while read -r side; do
+    echo "$(median <"$work/case.$1.$2.$side") case.$1.$2.$side"
+  done | sort -n | head -n 1 | cut -d ' ' -f 2
+}
+
+case_table() {
+  local subject title titles variants variant side kind policy cells key shown rows
+  while IFS='|' read -r subject title variants <&3; do
+    IFS=';' read -ra titles <<<"$variants"
+    cells=()
+    for variant in "${titles[@]}"; do cells+=("ms of processor, $variant" ratio); done
+    rows=$case_rows
+    [ "$subject" != 6 ] || rows=$member_rows
+    table membership "Published cases: $title ($(grouped "$rows") rows)" "policy" "${cells[@]}"
+    while IFS='|' read -r _ side kind policy <&4; do
+      cells=()
+      for ((variant = 1; variant <= ${#titles[@]}; variant++)); do
+        key=case.$subject.$variant.$side
+        shown=$(times_as "$key" "$(best_rewritten "$subject" $variant)")
+        [ "$kind" != ours ] || shown=$(judged "$shown" 1.00)
+        if [ "$(cat "$work/$key")" = "$patience" ]; then cells+=("> $patience" ""); else cells+=("$(ms "$key")" "$shown"); fi
+      done
+      row "$kind: \`$policy\`" "${cells[@]}"
+    done 4< <(grep "^$subject|" "$work/sides")
+  done 3<"$work/subjects"
+}
+
+# --- A scan without an index
+
+# flat_query TABLE COLUMN GROUPS SIDE
+flat_query() {
+  if [ "$4" = ours ]; then
+    echo "SELECT sum(amount) FROM members.$1 WHERE rls_tenant.is_member($2, 'flat $2')"
+  else
+    echo "SELECT sum(amount) FROM members.$1 WHERE $2 = ANY ('${arrays[$2.$3]}'::$4[])"
+  fi
+}
+
+declare -A flat_type=([u]=uuid [b]=bigint [t]=text)
+flat_times() {
+  local column groups side order round key
+  say "scanning without an index"
+  for column in u b t; do
+    for groups in 5 500; do
+      order="${flat_type[$column]} ours"
+      {
+        echo "$member_settings $stats_on"
+        for ((round = 0; round <= flat_rounds; round++)); do
+          for side in $order; do
+            key=flat.$column.$groups.${side/#${flat_type[$column]}/hand}
+            as_user $groups "$(marked "$(mark $round "$key")" "$(flat_query flat $column $groups "$side");")"
+          done
+          order=$(turned "$order")
+        done
+      } | run_script
+      [ "$(grep -v '^mark' "$work/printed" | sort -u | wc -l)" = 1 ] || die "the sides see different rows"
+      keep_processor
+    done
+  done
+}
+
+flat_table() {
+  local column groups side key target cells
+  table membership "Sequential scan of $(grouped "$member_rows") rows, each checked" "" \
+    "\`= ANY (constant array)\`, ms of processor" "**\`is_member()\`**" "ratio, median of $flat_rounds" \
+    "instructions per row" "\`is_member()\`" ratio
+  for groups in 5 500; do
+    target=1.6
+    [ $groups = 5 ] || target=1.0
+    for column in u b t; do
+      cells=("" "" "")
+      for side in "${flat_type[$column]}" ours; do
+        [ $counted = 1 ] || continue
+        key="flat $column $groups ${side/#${flat_type[$column]}/hand}"
+        # Prepared, so that the transactions of both sides are equally long.
+        count "$key" rls_tenant "$member_settings PREPARE q AS $(flat_query flat_small $column $groups "$side")" \
+          "$(in_transaction "SET LOCAL rls_tenant.user_id = '$groups';" 'EXECUTE q;')" 7 3
+      done
+      [ $counted = 0 ] || cells=("$((${cost[flat $column $groups hand]} / 50000))" "$((${cost[flat $column $groups ours]} / 50000))"
+        "$(ratio "${cost[flat $column $groups ours]}" "${cost[flat $column $groups hand]}")")
+      row "${flat_type[$column]}, user in $groups groups" \
+        "$(ms "flat.$column.$groups.hand" 1)" "$(ms "flat.$column.$groups.ours" 1)" \
+        "$(judged "$(times_as "flat.$column.$groups.ours" "flat.$column.$groups.hand")" $target)" \
+        "${cells[@]}"
+    done
+  done
+}
+
+# --- Questions, plans and changes
+
+# fill_times: a check that is answered by what is kept; one that asks (nothing is kept, cache size 0); one after a membership
+# of somebody has changed; and the same question by hand.
+fill_times() {
+  local user round
+  local check="SELECT rls_tenant.is_member(members.tenant(1), 'wide');"
+  local question="SELECT members.tenant(1) = ANY (ARRAY(SELECT m.group_id FROM members.wide_member m WHERE m.user_id ="
+  say "asking about users in many groups"
+  {
+    echo "$member_settings $stats_on"
+    for ((round = 0; round <= fill_rounds; round++)); do
+      for user in 5 500 50000; do
+        as_user $user "$check" "$check" "$check"  # to be sure that it is kept
+        as_user $user "$(marked "$(mark $round fill.$user.kept)" "$check")"
+        as_user $user "SET rls_tenant.membership_cache_size = 0;" "$check"
+        as_user 0 "$check"
+        as_user $user "$(marked "$(mark $round fill.$user.asked)" "$check")"
+        as_user $user "$(marked "$(mark $round fill.$user.hand)" "$question $user));")"
+        echo "SET rls_tenant.membership_cache_size = '4MB'; UPDATE wide_member SET role = 'editor' WHERE user_id = 0;"
+        as_user $user "$(marked "$(mark $round fill.$user.changed)" "$check")"
+      done
+    done
+  } | run_script
+  keep_processor
+  # The first check of each of 1,000 transactions.
+  {
+    echo "$member_settings"
+    as_user 500 "$check"
+    echo '\echo mark before'
+    echo 'SELECT queries FROM rls_tenant.membership_cache();'
+    echo '\echo mark checks'
+    for ((round = 0; round < 1000; round++)); do as_user 500 "$check"; done
+    echo '\echo mark after'
+    echo 'SELECT queries FROM rls_tenant.membership_cache();'
+  } | run_script
+  [ "$(awk '/^mark/ { mark = $2 } mark == "checks" && $0 == "t"' "$work/printed" | wc -l)" = 1000 ] || die "a check was not answered"
+  awk '/^mark/ { mark = $2; next } mark == "before" { before = $1 } mark == "after" { print $1 - before }' "$work/printed" >"$work/queries"
+}
+
+fill_table() {
+  local user name grown
+  local -A label=(
+    [kept]="first check of a transaction, when kept"
+    [hand]="\`SELECT … = ANY (ARRAY(SELECT group_id …))\` by hand"
+    [asked]="first check, when it has to ask"
+    [changed]="first check after some membership has changed"
+  )
+  table membership "One check as a statement: ms of processor, median of $fill_rounds" "" "user in 5 groups" "in 500" \
+    "in 50,000"
+  for name in kept hand asked changed; do
+    row "${label[$name]}" "$(ms fill.5.$name 3)" "$(ms fill.500.$name 3)" "$(ms fill.50000.$name 3)"
+  done
+  grown=$(cat "$work/queries")
+  line
+  line "The first checks of 1,000 transactions of a user who is kept put **$grown queries** (target 0:" \
+    "$([ "$grown" = 0 ] && echo held || echo missed)), by \`rls_tenant.membership_cache()\`."
+}
+
+# plan_times: as EXPLAIN says.
+plan_times() {
+  local user round side order='handwritten protected array'
+  say "planning for users in many groups"
+  {
+    echo "$member_settings"
+    for user in 5 500 50000; do
+      echo "SELECT array_agg(group_id) AS u$user FROM wide_member WHERE user_id = $user \\gset"
+    done
+    for ((round = 0; round <= slow_rounds; round++)); do
+      for user in 5 500 50000; do
+        for side in $order; do
+          as_user $user "$(marked "$(mark $round plan.$user."$side")" \
+            "EXPLAIN (SUMMARY) SELECT sum(amount) FROM planned_$side$(
+            [ "$side" != handwritten ] || echo " WHERE tenant_id = ANY (:'u$user')");")"
+        done
+      done
+      order=$(turned "$order")
+    done
+  } | run_script
+  keep_printed 'Planning Time: '
+}
+
+plan_table() {
+  local side
+  table membership "Planning time: ms by EXPLAIN, median of $slow_rounds" "" "user in 5 groups" ratio "in 500" ratio \
+    "in 50,000" ratio
+  for side in handwritten protected array; do
+    row "${side_title[$side]/IN (five constants)/= ANY (constant array)}" \
+      "$(ms plan.5.$side 3)" "$(times_as plan.5.$side plan.5.handwritten)" \
+      "$(ms plan.500.$side 3)" "$(times_as plan.500.$side plan.500.handwritten)" \
+      "$(ms plan.50000.$side 1)" "$(times_as plan.50000.$side plan.50000.handwritten)"
+  done
+}
+
+# bulk_times: many memberships in one statement, each followed by the next.
+bulk_times() {
+  local round side order='plain source'
+  say "changing many memberships"
+  {
+    echo "$member_settings $stats_on"
+    for ((round = 0; round <= bulk_rounds; round++)); do
+      for side in $order; do
+        marked "$(mark $round bulk."$side".insert)" \
+          "INSERT INTO bulk_$side SELECT n, tenant(1 + n % 1000), 'editor' FROM generate_series(1, $bulk_rows) n;"
+        marked "$(mark $round bulk."$side".update)" "UPDATE bulk_$side SET role = 'reader';"
+        marked "$(mark $round bulk."$side".delete)" "DELETE FROM bulk_$side;"
+        echo "TRUNCATE bulk_$side; CHECKPOINT;"
+      done
+      order=$(turned "$order")
+    done
+  } | run_script
+  keep_processor
+}
+
+bulk_table() {
+  local name
+  table membership "Changing $(grouped "$bulk_rows") memberships: ms of processor, median of $bulk_rounds" "" \
+    "without the trigger" "with it" ratio
+  for name in insert update delete; do
+    row "\`${name^^}\`" "$(ms bulk.plain.$name 0)" "$(ms bulk.source.$name 0)" \
+      "$(times_as bulk.source.$name bulk.plain.$name)"
+  done
+}
+
+# --- All of it
+
+declare -A constants arrays
+membership_times() {
+  local user list column groups
+  say "loading $member_rows rows for memberships"
+  psql -X -q -v rows="$member_rows" -f "$top/bench/membership.sql"
+  psql -X -q -v rows="$member_rows" -v small="$case_rows" -f "$top/bench/cases.sql"
+  while IFS='|' read -r user list; do constants[$user]=$list; done < <(psql -X -qAtc \
+    "SELECT user_id, string_agg(quote_literal(tenant_id), ', ') FROM members.member WHERE user_id <= 20 GROUP BY user_id")
+  for column in u b t; do
+    for groups in 5 500; do
+      arrays[$column.$groups]=$(psql -X -qAtc "SELECT array_agg($column) FROM members.flat_member WHERE user_id = $groups")
+    done
+  done
+  wire_times '' wire
+  if [ "$large_rows" != 0 ]; then
+    say "loading $large_rows rows for memberships"
+    psql -X -q -v ON_ERROR_STOP=1 -c "SET search_path = members" -c "SET rls_tenant.guard = off" \
+      -c "SET maintenance_work_mem = '1GB'" -c "CALL load('large_', $large_rows)" -c 'VACUUM (FREEZE, ANALYZE)'
+    wire_times large_ large
+  fi
+  case_times
+  flat_times
+  fill_times
+  plan_times
+  bulk_times
+}
+
+membership_table() {
+  wire_table '' wire "$member_rows"
+  [ "$large_rows" = 0 ] || wire_table large_ large "$large_rows"
+  case_table
+  flat_table
+  fill_table
+  plan_table
+  bulk_table
+}
