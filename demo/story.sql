@@ -67,3 +67,27 @@ COMMIT;
 --= Subplans Removed: 15
 --= -> Index Scan using dependencies_*
 --= Index Cond: ((tenant_id = rls_tenant.fast_tenant_uuid()) AND (package_id = p.package_id))
+
+-- 8. Who belongs to several tenants sees the rows of all of them: here each section's curator, by a table of memberships.
+\connect - postgres
+BEGIN; CREATE TABLE members AS SELECT DISTINCT section AS curator, tenant_id FROM packages;
+SELECT rls_tenant.exempt('public', 'members', 'it says who belongs to which tenants');
+SELECT rls_tenant.add_membership('tenant', 'members', 'curator', 'tenant_id');
+CREATE TABLE reviews AS SELECT tenant_id, name FROM packages;
+SELECT rls_tenant.protect('reviews', membership => 'tenant');
+GRANT SELECT ON reviews TO app;
+COMMIT;
+\connect - app
+BEGIN; SET LOCAL rls_tenant.user_id = 'database';
+SELECT count(*), count(DISTINCT tenant_id) FROM reviews;
+COMMIT;
+-- A membership that ends, ends for every session at once.
+\connect - postgres
+DELETE FROM members WHERE curator = 'database' AND tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
+\connect - app
+BEGIN; SET LOCAL rls_tenant.user_id = 'database';
+SELECT count(*), count(DISTINCT tenant_id) FROM reviews;
+COMMIT;
+--superuser: SELECT count(*), count(DISTINCT tenant_id) FROM packages WHERE tenant_id IN (SELECT tenant_id FROM packages WHERE section = 'database')
+--= DELETE 1
+--superuser: SELECT count(*), count(DISTINCT tenant_id) FROM packages WHERE tenant_id IN (SELECT tenant_id FROM packages WHERE section = 'database') AND tenant_id <> '8d2640f3-97a5-5b74-668a-5aa380f9a983'

@@ -188,7 +188,12 @@ namespace {
 List *conjuncts(Node *expression) {
   if (expression == nullptr) return NIL;
   if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR) return list_make1(expression);
-  return reinterpret_cast<BoolExpr *>(expression)->args;
+  List *result = NIL;
+  const ListCell *cell;
+  foreach (cell, reinterpret_cast<BoolExpr *>(expression)->args) {
+    result = list_concat(result, conjuncts(static_cast<Node *>(lfirst(cell))));
+  }
+  return result;
 }
 
 bool is_isolated_call(const Node *node) {
