@@ -132,12 +132,12 @@ bool is_true(const Node *expression) {
          DatumGetBool(reinterpret_cast<const Const *>(expression)->constvalue);
 }
 
-List *relation_policies(Oid relid) {
+List *relation_policies(Oid relid, Image image) {
   List *policies = NIL;
   Relation catalog = table_open(PolicyRelationId, AccessShareLock);
   ScanKeyData key;
   ScanKeyInit(&key, Anum_pg_policy_polrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, PolicyPolrelidPolnameIndexId, true, nullptr, 1, &key);
+  SysScanDesc scan = systable_beginscan(catalog, PolicyPolrelidPolnameIndexId, true, image, 1, &key);
   for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
     const Form_pg_policy form = reinterpret_cast<Form_pg_policy>(GETSTRUCT(tuple));
     Policy *policy = static_cast<Policy *>(palloc0(sizeof(Policy)));

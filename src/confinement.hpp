@@ -1,7 +1,7 @@
 // Does a policy confine rows to the tenant? Decided on the expression's tree, never on its text.
 #pragma once
 
-#include "prelude.hpp"
+#include "catalog_image.hpp"
 
 namespace rls_tenant {
 
@@ -20,7 +20,7 @@ struct Policy {
 };
 
 // The policies of a relation, by name; they exist whether or not row-level security is enabled.
-List *relation_policies(Oid relid);
+List *relation_policies(Oid relid, Image image = nullptr);
 
 // Whether the expression can only be true for rows whose attribute equals the tenant of the context.
 bool confines(const Node *expression, AttrNumber attribute);

@@ -305,7 +305,11 @@ const Pin *pin_all_sources() {
   const ListCell *cell;
   foreach (cell, rows) {
     const char *name = static_cast<const SourceRow *>(lfirst(cell))->name;
-    attempt([&] { answer_of_source(name, strlen(name)); });  // a worker that needs it finds the same fault
+    if (!IsInParallelMode()) {
+      attempt([&] { answer_of_source(name, strlen(name)); });  // a worker that needs it finds the same fault
+    } else if (is_ready(name)) {  // within another parallel plan, where before 17 nothing can be attempted
+      answer_of_source(name, strlen(name));
+    }
   }
   return statement->pins;
 }

@@ -345,6 +345,11 @@ Source *find_source(const char *name) {
   }
 }
 
+bool is_ready(const char *name) {
+  const Source *source = *link_of(name);
+  return source != nullptr && source->valid;
+}
+
 void note_own_change() { own_change = true; }
 bool has_own_change() { return own_change; }
 

@@ -40,6 +40,9 @@ struct Source {
 // The source of that name; an error where there is none, or none that is good any more. Valid to the next call.
 Source *find_source(const char *name);
 
+// Whether a source has been read and is good.
+bool is_ready(const char *name);
+
 // Whether a source is being read or asked. What runs meanwhile must not ask: it would never end, and would take from
 // memory what is in use.
 extern bool source_is_busy;

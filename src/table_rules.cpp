@@ -21,6 +21,7 @@ bool check_tenant_column(char **newval, void **, GucSource) {
 // The list of faults while it grows.
 struct Report {
   Oid relid;
+  Image image;
   List *faults;
 };
 
@@ -33,15 +34,6 @@ void add(Report *report, const char *rule, const char *detail, const char *remed
 // ALTER TABLE … and what to do with it.
 const char *alter(Oid relid, const char *action) {
   return psprintf("ALTER TABLE %s %s;", relation_name(relid), action);
-}
-
-bool is_not_null(Oid relid, AttrNumber attribute) {
-  bool result = false;
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attribute));
-  if (!HeapTupleIsValid(tuple)) return false;
-  result = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-  ReleaseSysCache(tuple);
-  return result;
 }
 
 const char *type_for_new_column() {
@@ -62,8 +54,8 @@ void check_column(Report *report, AttrNumber attribute) {
                  quote_identifier(tenant_column), type_for_new_column(), protect_call(report->relid, attribute)));
     return;
   }
-  if (is_not_null(report->relid, attribute)) return;
-  const char *column = quote_identifier(get_attname(report->relid, attribute, false));
+  if (is_not_null(report->relid, attribute, report->image)) return;
+  const char *column = quote_identifier(attribute_name(report->relid, attribute, report->image));
   add(report, "tenant_nullable", psprintf("column %s allows NULL", column),
       alter(report->relid, psprintf("ALTER COLUMN %s SET NOT NULL", column)));
 }
@@ -86,10 +78,10 @@ bool has_confining_policy(List *policies, AttrNumber attribute, bool restrictive
 
 // Called for tables without tenant ancestor: what a parent that is no tenant table shows, no policy of the child hides.
 void check_parents(Report *report, List *policies, AttrNumber attribute, bool enabled) {
-  List *parents = parents_of(report->relid);
+  List *parents = parents_of(report->relid, report->image);
   if (parents == NIL || !enabled || !has_confining_policy(policies, attribute, false)) return;
   const Oid parent = linitial_oid(parents);
-  const char *detach = get_rel_relispartition(report->relid)
+  const char *detach = relation_image(report->relid, report->image).is_partition
                            ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(report->relid))
                            : alter(report->relid, psprintf("NO INHERIT %s", relation_name(parent)));
   add(report, "unlike_parent", psprintf("its rows are also read through %s, which is no tenant table", relation_name(parent)),
@@ -178,36 +170,7 @@ bool has_whole_floor(List *policies, AttrNumber attribute) {
   return false;
 }
 
-struct RowSecurity {
-  bool found;
-  bool enabled;
-  bool forced;
-};
-
-RowSecurity row_security_of(Oid relid) {
-  RowSecurity result = {};
-  with_syscache(RELOID, ObjectIdGetDatum(relid), [&](HeapTuple tuple) {
-    const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-    result = {true, form->relrowsecurity, form->relforcerowsecurity};
-  });
-  return result;
-}
-
 }  // namespace
-
-List *parents_of(Oid relid) {
-  List *parents = NIL;
-  Relation catalog = table_open(InheritsRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    parents = lappend_oid(parents, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
-  return parents;
-}
 
 const char *default_tenant_column() { return tenant_column; }
 
@@ -225,17 +188,16 @@ const char *protect_call(Oid relid, AttrNumber attribute) {
   return psprintf("SELECT rls_tenant.protect(%s, %s);", relation, quote_literal_cstr(column));
 }
 
-AttrNumber tenant_attribute(Oid relid, List *policies) {
-  const Oid ancestor = tenant_ancestor(relid);
+AttrNumber tenant_attribute(Oid relid, List *policies, Image image) {
+  const Oid ancestor = tenant_ancestor(relid, image);
   if (OidIsValid(ancestor)) {
-    const AttrNumber attribute = tenant_attribute(ancestor, relation_policies(ancestor));
-    return get_attnum(relid, get_attname(ancestor, attribute, false));
+    const AttrNumber attribute = tenant_attribute(ancestor, relation_policies(ancestor, image), image);
+    const char *name = attribute_name(ancestor, attribute, image);
+    return name != nullptr ? attribute_named(relid, name, image) : InvalidAttrNumber;
   }
-  const AttrNumber named = get_attnum(relid, tenant_column);
+  const AttrNumber named = attribute_named(relid, tenant_column, image);
   if (named > 0 && has_whole_floor(policies, named)) return named;
-  AttrNumber last = 0;
-  with_syscache(RELOID, ObjectIdGetDatum(relid),
-                [&](HeapTuple tuple) { last = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts; });
+  const AttrNumber last = relation_image(relid, image).attributes;
   for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
     if (has_whole_floor(policies, attribute)) return attribute;
   }
@@ -243,54 +205,53 @@ AttrNumber tenant_attribute(Oid relid, List *policies) {
   for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
     if (has_confining_policy(policies, attribute, true)) return attribute;
   }
-  return named > 0 ? named : InvalidAttrNumber;
+  return InvalidAttrNumber;
 }
 
-bool is_tenant_table(Oid relid) {
-  if (!row_security_of(relid).enabled) return false;
-  List *policies = relation_policies(relid);
-  return policies != NIL && has_confining_policy(policies, tenant_attribute(relid, policies), false);
+bool is_tenant_table(Oid relid, Image image) {
+  if (!relation_image(relid, image).row_security) return false;
+  List *policies = relation_policies(relid, image);
+  return policies != NIL && has_confining_policy(policies, tenant_attribute(relid, policies, image), false);
 }
 
-Oid tenant_ancestor(Oid relid) {
+Oid tenant_ancestor(Oid relid, Image image) {
   check_stack_depth();
   const ListCell *cell;
-  List *parents = parents_of(relid);
+  List *parents = parents_of(relid, image);
   foreach (cell, parents) {
     const Oid parent = lfirst_oid(cell);
-    if (is_tenant_table(parent)) return parent;
-    const Oid ancestor = tenant_ancestor(parent);
+    if (is_tenant_table(parent, image)) return parent;
+    const Oid ancestor = tenant_ancestor(parent, image);
     if (OidIsValid(ancestor)) return ancestor;
   }
   return InvalidOid;
 }
 
 bool is_enabled_and_forced(Oid relid) {
-  const RowSecurity security = row_security_of(relid);
-  return security.enabled && security.forced;
+  const RelationImage relation = relation_image(relid);
+  return relation.row_security && relation.forced;
 }
 
-List *table_faults(Oid relid) {
-  Report report = {relid, NIL};
-  const RowSecurity security = row_security_of(relid);
-  const char kind = get_rel_relkind(relid);
-  if (!security.found || (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)) return NIL;
-  List *policies = relation_policies(relid);
-  const AttrNumber attribute = tenant_attribute(relid, policies);
-  if (OidIsValid(tenant_ancestor(relid))) {
-    if (!security.enabled || !security.forced) {
+List *table_faults(Oid relid, Image image) {
+  Report report = {relid, image, NIL};
+  const RelationImage relation = relation_image(relid, image);
+  if (!relation.found || (relation.kind != RELKIND_RELATION && relation.kind != RELKIND_PARTITIONED_TABLE)) return NIL;
+  List *policies = relation_policies(relid, image);
+  const AttrNumber attribute = tenant_attribute(relid, policies, image);
+  if (OidIsValid(tenant_ancestor(relid, image))) {
+    if (!relation.row_security || !relation.forced) {
       add(&report, "child_unprotected", "it is part of a tenant table, but open to those who name it directly",
           alter(relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
     }
-    check_policies(&report, policies, attribute, security.enabled, true);
+    check_policies(&report, policies, attribute, relation.row_security, true);
     return report.faults;
   }
-  if (get_rel_relispartition(relid) && policies == NIL) return NIL;  // its partitioned table answers for it
-  check_parents(&report, policies, attribute, security.enabled);
-  if (get_rel_relispartition(relid)) return report.faults;
+  if (relation.is_partition && policies == NIL) return NIL;  // its partitioned table answers for it
+  check_parents(&report, policies, attribute, relation.row_security);
+  if (relation.is_partition) return report.faults;
   check_column(&report, attribute);
-  check_row_security(&report, attribute, policies != NIL, security.enabled, security.forced);
-  if (attribute != InvalidAttrNumber) check_policies(&report, policies, attribute, security.enabled, false);
+  check_row_security(&report, attribute, policies != NIL, relation.row_security, relation.forced);
+  if (attribute != InvalidAttrNumber) check_policies(&report, policies, attribute, relation.row_security, false);
   return report.faults;
 }
 

@@ -226,6 +226,19 @@ SET LOCAL enable_indexonlyscan = off;
 EXPLAIN (COSTS OFF) SELECT count(*), min(tenant_id), max(tenant_id) FROM of_one;
 SELECT count(*), min(tenant_id), max(tenant_id) FROM of_one;
 COMMIT;
+-- A parallel plan within a function of a parallel plan.
+RESET ROLE;
+CREATE FUNCTION inner_count(int) RETURNS bigint STABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+BEGIN RETURN (SELECT count(*) FROM membership_plans.of_hash WHERE id < 1000 + $1); END $$;
+SET ROLE regress_membership_plans;
+BEGIN;
+SET LOCAL rls_tenant.user_id = '17';
+SET LOCAL max_parallel_workers_per_gather = 2;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+SELECT sum(inner_count(id)) FROM of_two WHERE id < 1200;
+COMMIT;
 SET rls_tenant.handed_down = '1';
 RESET ROLE;
 SET rls_tenant.handed_down = '1';

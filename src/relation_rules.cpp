@@ -1,0 +1,220 @@
+// Foreign keys, rewrite rules, views and materialised views of tenant tables: each can lead past their policies.
+
+#include "relation_rules.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+List *add_fault(List *faults, const char *rule, const char *detail, const char *remedy) {
+  Fault *fault = static_cast<Fault *>(palloc(sizeof(Fault)));
+  *fault = {rule, detail, remedy};
+  return lappend(faults, fault);
+}
+
+// The tenant attribute of a tenant table or a part of one; InvalidAttrNumber if it is none.
+AttrNumber tenant_key(Oid relid, Image image) {
+  if (!is_tenant_table(relid, image) && !OidIsValid(tenant_ancestor(relid, image))) return InvalidAttrNumber;
+  return tenant_attribute(relid, relation_policies(relid, image), image);
+}
+
+// An array column of a constraint: attribute numbers.
+struct Key {
+  const int16 *attributes;
+  int count;
+};
+
+Key read_key(HeapTuple tuple, AttrNumber column, TupleDesc description) {
+  bool isnull;
+  const Datum datum = heap_getattr(tuple, column, description, &isnull);
+  if (isnull) return {nullptr, 0};
+  const ArrayType *array = DatumGetArrayTypePCopy(datum);
+  return {reinterpret_cast<const int16 *>(ARR_DATA_PTR(array)), ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))};
+}
+
+// The columns of a key, the tenant's first.
+const char *with_tenant(Oid relid, AttrNumber tenant, const Key &key) {
+  StringInfoData list;
+  initStringInfo(&list);
+  appendStringInfoString(&list, quote_identifier(get_attname(relid, tenant, false)));
+  for (int i = 0; i < key.count; i++) {
+    if (key.attributes[i] == tenant) continue;
+    appendStringInfo(&list, ", %s", quote_identifier(get_attname(relid, key.attributes[i], false)));
+  }
+  return list.data;
+}
+
+// A foreign key between two tenant tables must hold the tenant to the tenant: the check of foreign keys asks no policy.
+List *foreign_key_fault(List *faults, Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description, Image image) {
+  const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+  if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid)) return faults;
+  const AttrNumber their_tenant = tenant_key(form->confrelid, image);
+  if (their_tenant == InvalidAttrNumber) return faults;
+  const Key ours = read_key(tuple, Anum_pg_constraint_conkey, description);
+  const Key theirs = read_key(tuple, Anum_pg_constraint_confkey, description);
+  for (int i = 0; i < ours.count && i < theirs.count; i++) {
+    if (ours.attributes[i] == tenant && theirs.attributes[i] == their_tenant) return faults;
+  }
+  const char *name = quote_identifier(NameStr(form->conname));
+  const char *referenced = relation_name(form->confrelid);
+  return add_fault(
+      faults, "fk_crosses",
+      psprintf("foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of other tenants", name,
+               referenced),
+      image != nullptr ? "" :
+      psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s); /* unique there */",
+               relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
+               with_tenant(form->confrelid, their_tenant, theirs)));
+}
+
+List *check_foreign_keys(List *faults, Oid relid, AttrNumber tenant, Image image) {
+  Relation catalog = table_open(ConstraintRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  SysScanDesc scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, image, 1, &key);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    faults = foreign_key_fault(faults, relid, tenant, tuple, RelationGetDescr(catalog), image);
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return faults;
+}
+
+// The rules of a relation: for a view the one that is its query, too. fn gets each row of pg_rewrite.
+template <typename Fn>
+void for_rules(Oid relid, Image image, Fn fn) {
+  Relation catalog = table_open(RewriteRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_rewrite_ev_class, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  SysScanDesc scan = systable_beginscan(catalog, RewriteRelRulenameIndexId, true, image, 1, &key);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    fn(tuple, RelationGetDescr(catalog));
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+}
+
+// What a rule makes of a statement runs with the rights of the table's owner.
+List *check_rules(List *faults, Oid relid, Image image) {
+  for_rules(relid, image, [&](HeapTuple tuple, TupleDesc) {
+    const char *name = quote_identifier(NameStr(reinterpret_cast<Form_pg_rewrite>(GETSTRUCT(tuple))->rulename));
+    faults = add_fault(faults, "rule_rewrite", psprintf("rule %s rewrites statements, with the rights of the table's owner", name),
+                       psprintf("DROP RULE %s ON %s; /* use a trigger */", name, relation_name(relid)));
+  });
+  return faults;
+}
+
+// The walk through what a view reads.
+struct Reading {
+  Image image;
+  Oid view;        // whose query it is
+  Oid role;        // as whom its relations are read
+  bool any_role;   // materialised views: their contents are for all
+  Oid found;       // a tenant table that is read past its policies
+};
+
+void read_view(Reading *reading, Oid relid, Oid role);
+
+void read_relation(Reading *reading, Oid relid) {
+  if (relid == reading->view || OidIsValid(reading->found)) return;
+  const RelationImage relation = relation_image(relid, reading->image);
+  if (relation.kind == RELKIND_VIEW) {
+    Reading inner = *reading;
+    read_view(&inner, relid, reading->role);
+    if (OidIsValid(inner.found)) reading->role = inner.role;
+    reading->found = inner.found;
+  } else if ((reading->any_role || has_bypassrls_privilege(reading->role)) &&
+             tenant_key(relid, reading->image) != InvalidAttrNumber) {
+    reading->found = relid;
+  }
+}
+
+bool read_node(Node *node, void *context) {
+  if (node == nullptr) return false;
+  check_stack_depth();
+  if (IsA(node, RangeTblEntry)) {
+    const RangeTblEntry *entry = reinterpret_cast<const RangeTblEntry *>(node);
+    if (entry->rtekind == RTE_RELATION) read_relation(static_cast<Reading *>(context), entry->relid);
+    return false;
+  }
+  if (IsA(node, Query)) {
+    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(read_node), context, QTW_EXAMINE_RTES_BEFORE);
+  }
+  return expression_tree_walker(node, compat::tree_walker(read_node), context);
+}
+
+// Whether a view's options say security_invoker.
+bool is_security_invoker(Oid relid, Image image) {
+  bool result = false;
+  Relation catalog = table_open(RelationRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  SysScanDesc scan = systable_beginscan(catalog, ClassOidIndexId, true, image, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  bool isnull = true;
+  Datum options = static_cast<Datum>(0);
+  if (HeapTupleIsValid(tuple)) options = heap_getattr(tuple, Anum_pg_class_reloptions, RelationGetDescr(catalog), &isnull);
+  if (!isnull) {
+    const ListCell *cell;
+    List *list = untransformRelOptions(options);
+    foreach (cell, list) {
+      DefElem *option = lfirst_node(DefElem, cell);
+      if (strcmp(option->defname, "security_invoker") == 0) result = defGetBoolean(option);
+    }
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return result;
+}
+
+// Reads a view's query, as its owner or, with security_invoker, as that role.
+void read_view(Reading *reading, Oid relid, Oid role) {
+  check_stack_depth();
+  reading->view = relid;
+  reading->role = is_security_invoker(relid, reading->image) ? role : relation_image(relid, reading->image).owner;
+  for_rules(relid, reading->image, [&](HeapTuple tuple, TupleDesc description) {
+    bool isnull;
+    const Datum action = heap_getattr(tuple, Anum_pg_rewrite_ev_action, description, &isnull);
+    read_node(static_cast<Node *>(stringToNode(TextDatumGetCString(action))), reading);
+  });
+}
+
+List *view_faults(Oid relid, Image image) {
+  Reading reading = {image, InvalidOid, InvalidOid, false, InvalidOid};
+  read_view(&reading, relid, InvalidOid);
+  if (!OidIsValid(reading.found)) return NIL;
+  return add_fault(NIL, "view_bypass",
+                   psprintf("it reads %s as role \"%s\", whom no policy holds", relation_name(reading.found),
+                            GetUserNameFromId(reading.role, true)),
+                   psprintf("ALTER VIEW %s SET (security_invoker = on);", relation_name(relid)));
+}
+
+List *materialized_view_faults(Oid relid, Image image) {
+  Reading reading = {image, InvalidOid, InvalidOid, true, InvalidOid};
+  read_view(&reading, relid, InvalidOid);
+  if (!OidIsValid(reading.found)) return NIL;
+  return add_fault(NIL, "matview", psprintf("it keeps rows of %s, and nothing keeps its readers to their tenant", relation_name(reading.found)),
+                   psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", relation_name(relid)));
+}
+
+}  // namespace
+
+List *relation_faults(Oid relid, Image image) {
+  switch (relation_image(relid, image).kind) {
+    case RELKIND_RELATION:
+    case RELKIND_PARTITIONED_TABLE: {
+      List *faults = table_faults(relid, image);
+      const AttrNumber tenant = tenant_key(relid, image);
+      if (tenant == InvalidAttrNumber) return faults;
+      return check_rules(check_foreign_keys(faults, relid, tenant, image), relid, image);
+    }
+    case RELKIND_VIEW:
+      return view_faults(relid, image);
+    case RELKIND_MATVIEW:
+      return materialized_view_faults(relid, image);
+    default:
+      return NIL;
+  }
+}
+
+}  // namespace rls_tenant
