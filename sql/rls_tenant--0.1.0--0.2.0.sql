@@ -202,3 +202,94 @@ CREATE FUNCTION rls_tenant.protect_sql(relation regclass, tenant_column name DEF
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_protect_sql';
 COMMENT ON FUNCTION rls_tenant.protect_sql(regclass, name, text, text) IS 'the statements that a table still needs to be a tenant table, in order, for a migration file; no row if it is one';
+
+-- Guard: what drops leave behind, and more rules
+
+CREATE FUNCTION rls_tenant.guard_note_drop() RETURNS event_trigger
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'rls_tenant_guard_note_drop';
+REVOKE ALL ON FUNCTION rls_tenant.guard_note_drop() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.guard_note_drop() IS 'event trigger: notes the tables that the transaction takes policies or columns from, for the check at its end';
+
+CREATE EVENT TRIGGER rls_tenant_guard_drop ON sql_drop EXECUTE FUNCTION rls_tenant.guard_note_drop();
+ALTER EVENT TRIGGER rls_tenant_guard_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER rls_tenant_guard_drop IS 'rls_tenant: tables are checked at the end of the transaction that takes policies or columns from them';
+
+CREATE OR REPLACE FUNCTION rls_tenant.table_rules() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN '{no_tenant_column,tenant_nullable,rls_off,rls_off_with_policies,rls_not_forced,no_policy,only_restrictive,not_confined,always_true,floor_not_public,child_unprotected,unlike_parent,fk_crosses,rule_rewrite,view_bypass,matview,bypass_login}'::text[];
+
+-- Views and materialised views can be exempt, too.
+
+CREATE OR REPLACE FUNCTION rls_tenant.exempt(schema name, relation_pattern text, reason text, rules text[] DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  unknown text;
+  matches bigint;
+BEGIN
+  IF coalesce($1, '') = '' OR coalesce($2, '') = '' OR coalesce($3, '') !~ '\S' THEN
+    RAISE EXCEPTION 'an exemption needs a schema, a pattern and a reason'
+      USING ERRCODE = 'null_value_not_allowed', DETAIL = 'One of them is NULL or empty.',
+        HINT = 'SELECT rls_tenant.exempt(''schema'', ''table'', ''why it belongs to no tenant'');';
+  END IF;
+  IF $2 ~ '(^|[^\\])(\\\\)*\\$' THEN
+    RAISE EXCEPTION 'the pattern "%" ends in an escape character', $2
+      USING ERRCODE = 'invalid_escape_sequence', DETAIL = 'It is a pattern for LIKE.', HINT = 'Write \\ for a backslash.';
+  END IF;
+  IF pg_catalog.cardinality($4) = 0 OR pg_catalog.array_position($4, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'the list of rules is empty, or one of them is NULL'
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived.', HINT = 'NULL instead of a list waives all.';
+  END IF;
+  SELECT r INTO unknown FROM pg_catalog.unnest($4) r WHERE r <> ALL (rls_tenant.table_rules()) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'there is no rule "%"', unknown
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived; NULL waives all.',
+        HINT = 'The rules are: ' || pg_catalog.array_to_string(rls_tenant.table_rules(), ', ') || '.';
+  END IF;
+  INSERT INTO rls_tenant.exemption AS e (schema_name, relation_pattern, rules, reason)
+  VALUES ($1, $2, $4, $3)
+  ON CONFLICT ON CONSTRAINT exemption_pkey
+  DO UPDATE SET rules = excluded.rules, reason = excluded.reason, added_by = excluded.added_by, added_at = excluded.added_at;
+  SELECT count(*) INTO matches
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1 AND c.relname LIKE $2 AND c.relkind IN ('r', 'p', 'v', 'm');
+  IF matches <> 1 THEN
+    RAISE NOTICE 'the exemption covers % relations of schema "%" today', matches, $1;
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION rls_tenant.baseline(reason text DEFAULT 'there before the guard') RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  added bigint;
+BEGIN
+  IF coalesce($1, '') !~ '\S' THEN
+    RAISE EXCEPTION 'a baseline needs a reason'
+      USING ERRCODE = 'null_value_not_allowed', DETAIL = 'It is NULL or empty.', HINT = 'SELECT rls_tenant.baseline(''why'');';
+  END IF;
+  INSERT INTO rls_tenant.exemption (schema_name, relation_pattern, rules, reason)
+  SELECT n.nspname, pg_catalog.regexp_replace(c.relname, '([\\%_])', '\\\1', 'g'), pg_catalog.array_agg(DISTINCT f.rule), $1
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL rls_tenant.table_faults(c.oid) f
+  WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relpersistence <> 't'
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'rls_tenant')
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      WHERE d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+        AND (d.classid, d.objid) IN (('pg_catalog.pg_class'::regclass, c.oid), ('pg_catalog.pg_namespace'::regclass, n.oid)))
+  GROUP BY n.nspname, c.relname
+  ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  RETURN added;
+END
+$$;
+
+COMMENT ON TABLE rls_tenant.exemption IS 'tables and views that the guard lets be, each with a reason; written by exempt() and baseline()';
+COMMENT ON COLUMN rls_tenant.exemption.relation_pattern IS 'a LIKE pattern for the names of tables and views; \_ is an underscore to the letter';
+COMMENT ON FUNCTION rls_tenant.table_faults(regclass) IS 'the rules that a table or view breaks, whatever its exemptions, each with the statement that mends it';
+COMMENT ON FUNCTION rls_tenant.exempt(name, text, text, text[]) IS 'lets the tables and views of a schema whose name is LIKE the pattern be, for a reason; rules: those that are waived, NULL for all; raises 22004, 22023 or 22025';
+COMMENT ON FUNCTION rls_tenant.baseline(text) IS 'exempts every table and view that breaks rules today from just these rules, for adoption; gives the number of exemptions added';

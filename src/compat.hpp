@@ -71,6 +71,21 @@ inline bool owns_relation(Oid relid, Oid role) {
 #endif
 }
 
+// Whether a part of ALTER TABLE adds or validates a constraint: up to 15 there is a second kind that includes parts.
+inline bool adds_constraint(const AlterTableCmd *command) {
+#if PG_VERSION_NUM < 160000
+  if (command->subtype == AT_AddConstraintRecurse) return true;
+#endif
+  return command->subtype == AT_AddConstraint;
+}
+
+inline bool validates_constraint(const AlterTableCmd *command) {
+#if PG_VERSION_NUM < 160000
+  if (command->subtype == AT_ValidateConstraintRecurse) return true;
+#endif
+  return command->subtype == AT_ValidateConstraint;
+}
+
 // Whether an operator is the equality of a btree operator family.
 inline bool is_index_equality(Oid operator_oid) {
   const ListCell *cell;

@@ -42,6 +42,7 @@ struct Binding {
   bool holds_rows;  // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
   Pin *told;         // by membership sources, to its runs
+  const ContextValue *told_user;  // the user of the context then
   bool hands_down;   // its workers ask about memberships
   MemoryContextCallback at_end;
 };
@@ -134,6 +135,14 @@ void start(QueryDesc *query, int flags) {
   bind(query, bound);
 }
 
+// Refuses to hand out what was chosen by memberships for another user, or by such as have ended.
+void check_told(const Binding *binding) {
+  if (binding->told == nullptr) return;
+  const ContextValue *now = present_context(Setting::user);
+  if (!same_context_value(binding->told_user, now)) raise_context_changed(Setting::user, binding->told_user, now);
+  check_told_answers(binding->told);
+}
+
 // Refuses to go on for another tenant than the one the query was started for.
 void check_binding(const Binding *binding) {
   if (binding->holds_rows) refuse_held_rows();
@@ -207,6 +216,14 @@ void keep_told(QueryDesc *query, Pin *told) {
     binding = bindings;
   }
   merge_pins(&binding->told, &told);
+  const ContextValue *user = present_context(Setting::user);
+  binding->told_user = nullptr;
+  if (user != nullptr) {
+    const size_t size = context_value_size(user->length());
+    void *copy = MemoryContextAlloc(query->estate->es_query_cxt, size);
+    memcpy(copy, user, size);
+    binding->told_user = static_cast<const ContextValue *>(copy);
+  }
 }
 
 // Nothing that a query reads may change while it runs, and what its functions read is noticed.
@@ -215,7 +232,7 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   Binding *binding = find_binding(query);
   if (binding != nullptr) check_binding(binding);
   const Watched watched = run_watched(binding, [&] {
-    if (binding != nullptr) check_told_answers(binding->told);
+    if (binding != nullptr) check_told(binding);
     const HandedDown handed = binding != nullptr && binding->hands_down ? hand_down_answers() : HandedDown{};
     next(RT_EXECUTOR_RUN_ARGUMENTS);
     end_hand_down(handed);

@@ -1,5 +1,6 @@
-// An event trigger notes the tables that a transaction makes or alters; the check comes at its end, because migrations
-// go in steps and CREATE TABLE cannot enable row-level security.
+// Event triggers note the relations that a transaction makes or alters; the check comes at its end, because migrations
+// go in steps and CREATE TABLE cannot enable row-level security. What was wrong before the transaction is not held
+// against it.
 
 #include "guard.hpp"
 
@@ -8,6 +9,7 @@
 #include "exemptions.hpp"
 #include "functions.hpp"
 #include "protect.hpp"
+#include "relation_rules.hpp"
 
 namespace rls_tenant {
 
@@ -21,13 +23,9 @@ const config_enum_entry mode_options[] = {{"refuse", mode_refuse, false},
                                           {nullptr, 0, false}};
 int guard_mode = mode_refuse;
 
-// A table that this transaction made or altered.
-struct Note {
-  Oid relid;
-  bool created;
-};
-
-HTAB *notes = nullptr;  // in TopTransactionContext; rolled back notes do no harm, since the check looks for itself
+// The OIDs of relations that this transaction made or altered, in TopTransactionContext. Rolled back notes do no harm, since
+// the check looks for itself.
+HTAB *notes = nullptr;
 bool checking = false;  // what the check does itself is not noted
 Oid told_aside = InvalidOid;  // the role that was last told
 
@@ -48,18 +46,16 @@ bool stands_aside() {
   return true;
 }
 
-void note(Oid relid, bool created) {
-  if (stands_aside()) return;
+void note(Oid relid) {
+  if (!OidIsValid(relid) || stands_aside()) return;
   if (notes == nullptr) {
     HASHCTL control = {};
     control.keysize = sizeof(Oid);
-    control.entrysize = sizeof(Note);
+    control.entrysize = sizeof(Oid);
     control.hcxt = TopTransactionContext;
     notes = hash_create("rls_tenant tables to check", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
   }
-  bool found;
-  Note *entry = static_cast<Note *>(hash_search(notes, &relid, HASH_ENTER, &found));
-  entry->created = created || (found && entry->created);
+  hash_search(notes, &relid, HASH_ENTER, nullptr);
 }
 
 // Whether tables are noted at all now.
@@ -72,30 +68,14 @@ void on_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid
   if (access != OAT_POST_CREATE || classid != RelationRelationId || subid != 0 || !is_watching()) return;
   const ObjectAccessPostCreate *how = static_cast<const ObjectAccessPostCreate *>(arg);
   if (how != nullptr && how->is_internal) return;  // the heaps that rewriting a table makes for a moment
-  note(objid, true);
+  note(objid);
 }
 
-// The columns of pg_event_trigger_ddl_commands() that matter here.
-enum DdlColumn : AttrNumber { ddl_classid = 1, ddl_objid = 2, ddl_tag = 4, ddl_in_extension = 8 };
-
-// Notes the table of one row. The row tells what was made; the command's own tag may be another (CREATE SCHEMA).
-void note_command(TupleTableSlot *row) {
-  bool isnull;
-  if (DatumGetObjectId(slot_getattr(row, ddl_classid, &isnull)) != RelationRelationId || isnull) return;
-  const Oid relid = DatumGetObjectId(slot_getattr(row, ddl_objid, &isnull));
-  if (isnull || DatumGetBool(slot_getattr(row, ddl_in_extension, &isnull))) return;
-  const char *tag = TextDatumGetCString(slot_getattr(row, ddl_tag, &isnull));
-  if (strcmp(tag, "CREATE TABLE") == 0 || strcmp(tag, "CREATE TABLE AS") == 0 || strcmp(tag, "SELECT INTO") == 0) {
-    note(relid, true);
-  } else if (strcmp(tag, "ALTER TABLE") == 0) {
-    note(relid, false);
-  }
-}
-
-// Asks PostgreSQL what the command has made, and notes it.
-void note_commands() {
+// Runs fn on each row of one of PostgreSQL's functions that tell an event trigger what happened.
+template <typename Fn>
+void for_event_rows(Oid function_oid, Fn fn) {
   FmgrInfo function;
-  fmgr_info(F_PG_EVENT_TRIGGER_DDL_COMMANDS, &function);
+  fmgr_info(function_oid, &function);
   ExprContext *context = CreateStandaloneExprContext();
   ReturnSetInfo result = {};
   result.type = T_ReturnSetInfo;
@@ -105,10 +85,112 @@ void note_commands() {
   InitFunctionCallInfoData(*call, &function, 0, InvalidOid, nullptr, reinterpret_cast<fmNodePtr>(&result));
   FunctionCallInvoke(call);
   TupleTableSlot *row = MakeSingleTupleTableSlot(result.setDesc, &TTSOpsMinimalTuple);
-  while (tuplestore_gettupleslot(result.setResult, true, false, row)) note_command(row);
+  while (tuplestore_gettupleslot(result.setResult, true, false, row)) fn(row);
   ExecDropSingleTupleTableSlot(row);
   tuplestore_end(result.setResult);
   FreeExprContext(context, true);
+}
+
+// The relation that an object of another catalog belongs to: a policy's or rewrite rule's.
+Oid relation_of(Oid catalog_oid, Oid index, AttrNumber key_column, AttrNumber relation_column, Oid object) {
+  Oid result = InvalidOid;
+  Relation catalog = table_open(catalog_oid, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, key_column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
+  SysScanDesc scan = systable_beginscan(catalog, index, true, nullptr, 1, &key);
+  HeapTuple tuple = systable_getnext(scan);
+  bool isnull;
+  if (HeapTupleIsValid(tuple)) result = DatumGetObjectId(heap_getattr(tuple, relation_column, RelationGetDescr(catalog), &isnull));
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return result;
+}
+
+// A table with rows from before the transaction that forced row-level security hides from its owner: this one, or one that
+// a foreign key of it refers to. InvalidOid: none.
+Oid hidden_by_row_security(Oid relid) {
+  List *tables = list_make1_oid(relid);
+  Relation relation = table_open(relid, NoLock);
+  const ListCell *cell;
+  List *keys = RelationGetFKeyList(relation);
+  foreach (cell, keys) tables = lappend_oid(tables, static_cast<const ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
+  table_close(relation, NoLock);
+  const Image before = image_before_transaction();
+  Oid result = InvalidOid;
+  foreach (cell, tables) {
+    const Oid table = lfirst_oid(cell);
+    if (!OidIsValid(result) && is_enabled_and_forced(table) && relation_image(table, before).found) result = table;
+  }
+  end_image(before);
+  return result;
+}
+
+// PostgreSQL checks the rows that are there when it adds or validates a foreign key, as the role that does so: under
+// row-level security it sees those of one tenant, and believes the others.
+void check_foreign_key_commands(Oid relid, List *subcommands) {
+  if (guard_mode == mode_off || stands_aside() || has_bypassrls_privilege(GetUserId())) return;
+  const ListCell *cell;
+  foreach (cell, subcommands) {
+    const AlterTableCmd *command =
+        reinterpret_cast<const AlterTableCmd *>(static_cast<const CollectedATSubcmd *>(lfirst(cell))->parsetree);
+    bool checks = compat::validates_constraint(command);
+    if (compat::adds_constraint(command) && command->def != nullptr && IsA(command->def, Constraint)) {
+      const Constraint *constraint = reinterpret_cast<const Constraint *>(command->def);
+      checks = constraint->contype == CONSTR_FOREIGN && !constraint->skip_validation;
+    }
+    if (!checks) continue;
+    const Oid hidden = hidden_by_row_security(relid);
+    if (!OidIsValid(hidden)) continue;
+    ereport(guard_mode == mode_warn ? WARNING : ERROR,
+            (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+             errmsg("a foreign key of table %s was checked for the rows of one tenant only", relation_name(relid)),
+             errdetail("fk_crosses: role \"%s\" sees but these of %s, and PostgreSQL marks the key as valid for all.",
+                       GetUserNameFromId(GetUserId(), true), relation_name(hidden)),
+             errhint("Add it NOT VALID, and let a role with BYPASSRLS run ALTER TABLE %s VALIDATE "
+                     "CONSTRAINT ...;",
+                     relation_name(relid))));
+  }
+}
+
+// The columns of pg_event_trigger_ddl_commands() that matter here.
+enum DdlColumn : AttrNumber { ddl_classid = 1, ddl_objid = 2, ddl_in_extension = 8, ddl_command = 9 };
+
+// Notes the relation of one row. The row tells what was made; the command's own tag may be another (CREATE SCHEMA).
+void note_command(TupleTableSlot *row) {
+  bool isnull;
+  const Oid catalog = DatumGetObjectId(slot_getattr(row, ddl_classid, &isnull));
+  if (isnull) return;
+  const Oid object = DatumGetObjectId(slot_getattr(row, ddl_objid, &isnull));
+  if (isnull || DatumGetBool(slot_getattr(row, ddl_in_extension, &isnull))) return;
+  if (catalog == RelationRelationId) {
+    const CollectedCommand *command =
+        reinterpret_cast<const CollectedCommand *>(DatumGetPointer(slot_getattr(row, ddl_command, &isnull)));
+    note(object);
+    if (command->type == SCT_AlterTable) check_foreign_key_commands(object, command->d.alterTable.subcmds);
+  } else if (catalog == PolicyRelationId) {
+    note(relation_of(PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, Anum_pg_policy_polrelid, object));
+  } else if (catalog == RewriteRelationId) {
+    note(relation_of(RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class, object));
+  }
+}
+
+// The columns of pg_event_trigger_dropped_objects() that matter here.
+enum DropColumn : AttrNumber { drop_is_temporary = 6, drop_object_type = 7, drop_address_names = 11 };
+
+// Notes the table that a policy or column was taken from, be it by DROP … CASCADE of something else.
+void note_drop(TupleTableSlot *row) {
+  bool isnull;
+  const char *type = TextDatumGetCString(slot_getattr(row, drop_object_type, &isnull));
+  if (strcmp(type, "policy") != 0 && strcmp(type, "table column") != 0) return;
+  const Datum names = slot_getattr(row, drop_address_names, &isnull);
+  if (isnull) return;
+  Datum *elements;
+  bool *nulls;
+  int count;
+  deconstruct_array(DatumGetArrayTypeP(names), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+  if (count < 3 || nulls[0] || nulls[1]) return;
+  const Oid schema = get_namespace_oid(TextDatumGetCString(elements[0]), true);
+  if (OidIsValid(schema)) note(get_relname_relid(TextDatumGetCString(elements[1]), schema));
 }
 
 // Whether an object belongs to an extension that a superuser owns. (Users can add tables to extensions of their own.)
@@ -130,7 +212,9 @@ bool in_trusted_extension(Oid catalog, Oid object) {
 // Whether the guard has nothing to say about a relation, whatever it looks like.
 bool is_passed_over(Oid relid) {
   const char kind = get_rel_relkind(relid);
-  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) return true;  // also: gone again
+  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW && kind != RELKIND_MATVIEW) {
+    return true;  // also: gone again
+  }
   if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP) return true;
   const Oid schema = get_rel_namespace(relid);
   if (schema < FirstNormalObjectId && schema != PG_PUBLIC_NAMESPACE) return true;  // system schemas
@@ -160,13 +244,54 @@ void protect_parts(Oid relid) {
   }
 }
 
-List *open_faults(Oid relid, const Exemptions *exemptions) {
+// What the check goes by.
+struct Check {
+  const Exemptions *exemptions;
+  Image before;
+};
+
+bool has_fault(List *faults, const Fault *wanted) {
+  const ListCell *cell;
+  foreach (cell, faults) {
+    const Fault *fault = static_cast<const Fault *>(lfirst(cell));
+    if (strcmp(fault->rule, wanted->rule) == 0 && strcmp(fault->detail, wanted->detail) == 0) return true;
+  }
+  return false;
+}
+
+// A table that was a part shows nothing by itself when it is one no longer, which harms nobody.
+bool is_closed_part(const Check *check, Oid relid, const Fault *fault) {
+  return (strcmp(fault->rule, "no_policy") == 0 || strcmp(fault->rule, "only_restrictive") == 0) &&
+         parents_of(relid, check->before) != NIL;
+}
+
+// A new owner whom no policy holds.
+List *owner_fault(const Check *check, Oid relid) {
+  const RelationImage before = relation_image(relid, check->before), now = relation_image(relid);
+  if (!before.found || before.owner == now.owner || !has_bypassrls_privilege(now.owner) ||
+      has_bypassrls_privilege(before.owner) || !is_tenant_table(relid)) {
+    return NIL;
+  }
+  Fault *fault = static_cast<Fault *>(palloc(sizeof(Fault)));
+  *fault = {"bypass_login", psprintf("its new owner \"%s\" is held by no policy", GetUserNameFromId(now.owner, true)),
+            psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(relid), quote_identifier(GetUserNameFromId(before.owner, true)))};
+  return list_make1(fault);
+}
+
+// The faults that the transaction has brought, and that no exemption waives.
+List *new_faults(const Check *check, Oid relid) {
+  List *all = list_concat(relation_faults(relid), owner_fault(check, relid));
+  if (all == NIL) return NIL;
+  // What becomes part of a tenant table shows that table's rows from now on.
+  const bool joins = tenant_ancestor(relid) != tenant_ancestor(relid, check->before);
+  List *old = joins ? NIL : relation_faults(relid, check->before);
   List *faults = NIL;
   const ListCell *cell;
-  List *all = table_faults(relid);
   foreach (cell, all) {
     Fault *fault = static_cast<Fault *>(lfirst(cell));
-    if (!is_exempt(exemptions, relid, fault->rule)) faults = lappend(faults, fault);
+    if (!has_fault(old, fault) && !is_closed_part(check, relid, fault) && !is_exempt(check->exemptions, relid, fault->rule)) {
+      faults = lappend(faults, fault);
+    }
   }
   return faults;
 }
@@ -174,6 +299,7 @@ List *open_faults(Oid relid, const Exemptions *exemptions) {
 // Runs protect()'s statements, in a subtransaction: what cannot be mended is reported with the other faults. Tells why
 // not, or gives nullptr. A table without tenant column stays as it is.
 const char *mend(Oid relid) {
+  if (get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE) return nullptr;
   if (tenant_attribute(relid, relation_policies(relid)) == InvalidAttrNumber) return nullptr;
   const char *problem = attempt([&] { run_statements(protect_statements(relid, nullptr, nullptr, nullptr)); });
   CommandCounterIncrement();
@@ -184,6 +310,7 @@ const char *mend(Oid relid) {
 struct Message {
   StringInfoData detail;
   int tables;
+  const char *first_kind;  // "table", …
   const char *first;
   const char *first_exempt;
   List *problems;  // of Problem
@@ -209,10 +336,22 @@ const char *pattern_literal(const char *name) {
   return literal.data;
 }
 
+const char *kind_word(Oid relid) {
+  switch (get_rel_relkind(relid)) {
+    case RELKIND_VIEW:
+      return "view";
+    case RELKIND_MATVIEW:
+      return "materialized view";
+    default:
+      return "table";
+  }
+}
+
 void report_faults(Message *message, Oid relid, List *faults) {
   const char *name = relation_name(relid);
   if (message->tables++ == 0) {
     message->first = name;
+    message->first_kind = kind_word(relid);
     message->first_exempt =
         psprintf("SELECT rls_tenant.exempt(%s, %s, 'reason');",
                  quote_literal_cstr(get_namespace_name(get_rel_namespace(relid))),
@@ -234,11 +373,11 @@ void raise_faults(const Message *message) {
   const int level = guard_mode == mode_warn ? WARNING : ERROR;
   ereport(level,
           (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-           message->tables == 1 ? errmsg("table %s does not keep tenants apart", message->first)
-                                : errmsg("%d tables do not keep tenants apart", message->tables),
+           message->tables == 1 ? errmsg("%s %s does not keep tenants apart", message->first_kind, message->first)
+                                : errmsg("%d relations do not keep tenants apart", message->tables),
            errdetail_internal("%s", message->detail.data),
-           errhint("Run these statements in the transaction that makes the table, before COMMIT (so begin one). A table "
-                   "that belongs to no tenant: %s",
+           errhint("Run these statements in the same transaction, before COMMIT (so begin one). What belongs to no tenant: "
+                   "%s",
                    message->first_exempt)));
 }
 
@@ -246,27 +385,43 @@ int compare_names(const ListCell *left, const ListCell *right) {
   return strcmp(relation_name(lfirst_oid(left)), relation_name(lfirst_oid(right)));
 }
 
-// The noted tables that are still there, by name.
-List *noted_tables(bool created) {
-  List *tables = NIL;
+// A relation, and what is or was below it: ATTACH PARTITION and INHERIT make two tables one, DETACH makes one two.
+void add_with_parts(List **relations, HTAB *seen, Oid relid, Image before) {
+  check_stack_depth();
+  bool found;
+  hash_search(seen, &relid, HASH_ENTER, &found);
+  if (found) return;
+  if (!is_passed_over(relid)) *relations = lappend_oid(*relations, relid);
+  const ListCell *cell;
+  List *parts = list_concat_unique_oid(children_of(relid), children_of(relid, before));
+  foreach (cell, parts) add_with_parts(relations, seen, lfirst_oid(cell), before);
+}
+
+// The relations to judge that are still there, by name.
+List *noted_relations(Image before) {
+  HASHCTL control = {};
+  control.keysize = control.entrysize = sizeof(Oid);
+  control.hcxt = CurrentMemoryContext;
+  HTAB *seen = hash_create("rls_tenant relations seen", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  List *relations = NIL;
   HASH_SEQ_STATUS status;
   hash_seq_init(&status, notes);
-  for (Note *entry = static_cast<Note *>(hash_seq_search(&status)); entry != nullptr;
-       entry = static_cast<Note *>(hash_seq_search(&status))) {
-    if ((entry->created || !created) && !is_passed_over(entry->relid)) tables = lappend_oid(tables, entry->relid);
+  for (Oid *relid = static_cast<Oid *>(hash_seq_search(&status)); relid != nullptr;
+       relid = static_cast<Oid *>(hash_seq_search(&status))) {
+    add_with_parts(&relations, seen, *relid, before);
   }
-  list_sort(tables, compare_names);
-  return tables;
+  list_sort(relations, compare_names);
+  return relations;
 }
 
 // Protects what is faulty and can be; parents first, since that protects their parts.
-void mend_all(List *tables, const Exemptions *exemptions, Message *message) {
+void mend_all(List *tables, const Check *check, Message *message) {
   for (int pass = 0; pass < 2; pass++) {
     const ListCell *cell;
     foreach (cell, tables) {
       const Oid relid = lfirst_oid(cell);
       if ((parents_of(relid) == NIL) != (pass == 0) || OidIsValid(tenant_ancestor(relid))) continue;
-      if (open_faults(relid, exemptions) == NIL) continue;
+      if (new_faults(check, relid) == NIL) continue;
       const char *text = mend(relid);
       if (text == nullptr) continue;
       Problem *problem = static_cast<Problem *>(palloc(sizeof(Problem)));
@@ -276,40 +431,23 @@ void mend_all(List *tables, const Exemptions *exemptions, Message *message) {
   }
 }
 
-// Altered tables are judged as parts only: ATTACH PARTITION and INHERIT make two tables one.
-List *tables_to_judge(List *created, List *touched) {
-  List *tables = list_copy(created);
-  const ListCell *cell;
-  foreach (cell, touched) {
-    List *below = find_all_inheritors(lfirst_oid(cell), NoLock, nullptr);
-    const ListCell *part;
-    foreach (part, below) {
-      if (parents_of(lfirst_oid(part)) != NIL && !is_passed_over(lfirst_oid(part))) {
-        tables = list_append_unique_oid(tables, lfirst_oid(part));
-      }
-    }
-  }
-  list_sort(tables, compare_names);
-  return tables;
-}
-
 // The check itself, with a snapshot and memory of its own.
-void check_tables() {
-  const Exemptions *exemptions = load_exemptions();
-  if (exemptions == nullptr) return;  // the extension was dropped in this transaction, or is not in this database
-  Message message = {};
-  initStringInfo(&message.detail);
-  List *created = noted_tables(true);
-  if (guard_mode == mode_protect) mend_all(created, exemptions, &message);
-  List *touched = noted_tables(false);
-  const ListCell *cell;
-  foreach (cell, touched) protect_parts(lfirst_oid(cell));
-  List *tables = tables_to_judge(created, list_difference_oid(touched, created));
-  foreach (cell, tables) {
-    List *faults = open_faults(lfirst_oid(cell), exemptions);
-    if (faults != NIL) report_faults(&message, lfirst_oid(cell), faults);
+void check_relations() {
+  const Check check = {load_exemptions(), image_before_transaction()};
+  if (check.exemptions != nullptr) {  // else the extension was dropped in this transaction, or is not in this database
+    Message message = {};
+    initStringInfo(&message.detail);
+    List *relations = noted_relations(check.before);
+    const ListCell *cell;
+    if (guard_mode == mode_protect) mend_all(relations, &check, &message);
+    foreach (cell, relations) protect_parts(lfirst_oid(cell));
+    foreach (cell, relations) {
+      List *faults = new_faults(&check, lfirst_oid(cell));
+      if (faults != NIL) report_faults(&message, lfirst_oid(cell), faults);
+    }
+    if (message.tables > 0) raise_faults(&message);
   }
-  if (message.tables > 0) raise_faults(&message);
+  end_image(check.before);
 }
 
 void check_at_end() {
@@ -320,7 +458,7 @@ void check_at_end() {
   const MemoryContext memory =
       AllocSetContextCreate(CurrentMemoryContext, "rls_tenant guard", ALLOCSET_DEFAULT_SIZES);
   const MemoryContext before = MemoryContextSwitchTo(memory);
-  check_tables();
+  check_relations();
   MemoryContextSwitchTo(before);
   MemoryContextDelete(memory);
   PopActiveSnapshot();
@@ -342,12 +480,25 @@ void at_transaction_event(XactEvent event, void *) {
 
 }  // namespace
 
+namespace {
+
+void check_called(FunctionCallInfo fcinfo) {
+  if (CALLED_AS_EVENT_TRIGGER(fcinfo)) return;
+  ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+                  errmsg("the guard's functions can only be called as event triggers")));
+}
+
+}  // namespace
+
 RT_FUNCTION(rls_tenant_guard_note_ddl) {
-  if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
-    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-                    errmsg("guard_note_ddl() can only be called as an event trigger")));
-  }
-  if (is_watching()) note_commands();
+  check_called(fcinfo);
+  if (is_watching()) for_event_rows(F_PG_EVENT_TRIGGER_DDL_COMMANDS, note_command);
+  PG_RETURN_NULL();
+}
+
+RT_FUNCTION(rls_tenant_guard_note_drop) {
+  check_called(fcinfo);
+  if (is_watching()) for_event_rows(F_PG_EVENT_TRIGGER_DROPPED_OBJECTS, note_drop);
   PG_RETURN_NULL();
 }
 

@@ -50,21 +50,24 @@ uint32 key_size(GroupType type) {
 // Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, 6.4): the upper bits are the good ones.
 constexpr uint64 multiplier = UINT64CONST(0x9E3779B97F4A7C15);
 
-uint64 hash_of(const UuidKey &key) { return (key.high ^ key.low) * multiplier; }
-uint64 hash_of(int64 key) { return static_cast<uint64>(key) * multiplier; }
+uint64 mix(uint64 hash, uint64 part) {
+  hash = (hash ^ part) * multiplier;
+  return hash ^ hash >> 32;
+}
+
+uint64 hash_of(const UuidKey &key, uint64 seed) { return mix(mix(seed, key.high), key.low) * multiplier; }
+uint64 hash_of(int64 key, uint64 seed) { return mix(seed, static_cast<uint64>(key)) * multiplier; }
 
 // Eight bytes at a time.
-uint64 hash_of(const char *text, uint32 length) {
-  uint64 hash = length, part;
+uint64 hash_of(const char *text, uint32 length, uint64 seed) {
+  uint64 hash = mix(seed, length), part;
   for (; length >= sizeof part; text += sizeof part, length -= sizeof part) {
     memcpy(&part, text, sizeof part);
-    hash = (hash ^ part) * multiplier;
-    hash ^= hash >> 32;
+    hash = mix(hash, part);
   }
   part = 0;
   memcpy(&part, text, length);
-  hash = (hash ^ part) * multiplier;
-  return (hash ^ hash >> 32) * multiplier;
+  return mix(hash, part) * multiplier;
 }
 
 // The number of the group that has this hash and suits, or -1.
@@ -150,12 +153,12 @@ ArrayType *to_array(GroupType type, Datum *groups, uint32 count) {
 uint64 hash_group(const Answer *answer, uint32 group) {
   switch (answer->type) {
     case GroupType::uuid:
-      return hash_of(answer->at<UuidKey>(answer->groups)[group]);
+      return hash_of(answer->at<UuidKey>(answer->groups)[group], answer->seed);
     case GroupType::bigint:
-      return hash_of(answer->at<int64>(answer->groups)[group]);
+      return hash_of(answer->at<int64>(answer->groups)[group], answer->seed);
     case GroupType::text: {
       const TextKey key = answer->at<TextKey>(answer->groups)[group];
-      return hash_of(answer->at<char>(key.offset), key.length);
+      return hash_of(answer->at<char>(key.offset), key.length, answer->seed);
     }
   }
   pg_unreachable();
@@ -166,6 +169,7 @@ void fill_slots(Answer *answer) {
   uint32 *slots = reinterpret_cast<uint32 *>(reinterpret_cast<char *>(answer) + answer->slots);
   const uint32 mask = (1u << answer->bits) - 1;
   for (uint32 group = 0; group < answer->count; group++) {
+    CHECK_FOR_INTERRUPTS();
     uint32 slot = static_cast<uint32>(hash_group(answer, group) >> (64 - answer->bits));
     while (slots[slot] != 0) slot = (slot + 1) & mask;
     slots[slot] = group + 1;
@@ -228,6 +232,7 @@ Answer *make_answer(GroupType type, MembershipRow *rows, uint32 count, const cha
   answer->roles = static_cast<uint32>(roles_at);
   answer->slots = static_cast<uint32>(slots_at);
   answer->bits = bits;
+  answer->seed = pg_prng_uint64(&pg_global_prng_state);
   Writer writer = {answer, texts, static_cast<uint32>(texts_at)};
   uint32 *first_roles = reinterpret_cast<uint32 *>(reinterpret_cast<char *>(answer) + first_roles_at);
   TextKey *roles = reinterpret_cast<TextKey *>(reinterpret_cast<char *>(answer) + roles_at);
@@ -254,17 +259,17 @@ UuidKey uuid_key(const pg_uuid_t *uuid) {
 
 int find_group(const Answer *answer, UuidKey wanted) {
   const UuidKey *keys = answer->at<UuidKey>(answer->groups);
-  return find(answer, hash_of(wanted), [=](uint32 group) { return keys[group] == wanted; });
+  return find(answer, hash_of(wanted, answer->seed), [=](uint32 group) { return keys[group] == wanted; });
 }
 
 int find_group(const Answer *answer, int64 wanted) {
   const int64 *keys = answer->at<int64>(answer->groups);
-  return find(answer, hash_of(wanted), [=](uint32 group) { return keys[group] == wanted; });
+  return find(answer, hash_of(wanted, answer->seed), [=](uint32 group) { return keys[group] == wanted; });
 }
 
 int find_group(const Answer *answer, const char *text, uint32 length) {
   const TextKey *keys = answer->at<TextKey>(answer->groups);
-  return find(answer, hash_of(text, length), [=](uint32 group) {
+  return find(answer, hash_of(text, length, answer->seed), [=](uint32 group) {
     return keys[group].length == length && memcmp(answer->at<char>(keys[group].offset), text, length) == 0;
   });
 }

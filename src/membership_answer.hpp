@@ -32,6 +32,7 @@ struct Answer {
   uint32 roles;        // where TextKey[] is
   uint32 slots;        // where uint32[1 << bits] is: numbers of groups plus 1 by their hash, 0: free
   uint32 bits;
+  uint64 seed;  // of the hash, so that nobody can choose groups that collide
 
   template <typename T>
   const T *at(uint32 offset) const {

@@ -265,10 +265,14 @@ void leave_statement(StatementAnswers *answers, Pin **told) {
 
 void check_told_answers(const Pin *told) {
   for (const Pin *pin = told; pin != nullptr; pin = pin->next) {
-    const ContextValue *user = read_context(Setting::user);
-    const bool same_user = user != nullptr && pin->held->key.user_length == user->length() &&
-                           memcmp(pin->held->key.user, user->bytes(), user->length()) == 0;
-    if (same_user && nothing_lost(pin->held->answer, answer_of_source(pin->source, pin->source_length))) continue;
+    // Of the pin's own user: a function's SET clause may have named another than the context has now.
+    ContextValue user;
+    parse_context_value(pin->held->key.user, pin->held->key.user_length, &user);
+    AcceptInvalidationMessages();
+    HeldAnswer *now = ask(pin->source, &user);
+    const bool lost = !nothing_lost(pin->held->answer, now->answer);
+    release_answer(now);
+    if (!lost) continue;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("the user has lost a membership since the cursor was opened"),
                     errdetail("The cursor's rows were chosen by membership source \"%s\" as it was then.", pin->source),

@@ -217,4 +217,20 @@ List *relation_faults(Oid relid, Image image) {
   }
 }
 
+// The faults of one relation as rows.
+RT_FUNCTION(rls_tenant_table_faults) {
+  InitMaterializedSRF(fcinfo, 0);
+  const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  List *faults = relation_faults(PG_GETARG_OID(0));
+  const ListCell *cell;
+  foreach (cell, faults) {
+    const Fault *fault = static_cast<const Fault *>(lfirst(cell));
+    Datum values[3] = {CStringGetTextDatum(fault->rule), CStringGetTextDatum(fault->detail),
+                       CStringGetTextDatum(fault->remedy)};
+    bool nulls[3] = {false, false, false};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+  }
+  return static_cast<Datum>(0);
+}
+
 }  // namespace rls_tenant

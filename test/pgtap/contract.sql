@@ -35,6 +35,7 @@ SELECT set_eq(
     ('current_context()', 's', false, 's', false, false, true),
     ('exempt(name,text,text,text[])', 'v', false, 'u', false, true, false),
     ('guard_note_ddl()', 'v', false, 'u', false, false, false),
+    ('guard_note_drop()', 'v', false, 'u', false, false, false),
     ('protect(regclass,name,text,text)', 'v', false, 'u', false, false, true),
     ('protect_sql(regclass,name,text,text)', 'v', false, 'u', false, false, true),
     ('set_context(bigint,bigint,bigint)', 'v', false, 'u', false, false, true),
@@ -91,8 +92,8 @@ SELECT is_empty(
   'nobody may read or write the tables');
 SELECT set_eq($$SELECT extconfig::regclass[]::text, extcondition::text FROM pg_extension WHERE extname = 'rls_tenant'$$,
   $$VALUES ('{rls_tenant.exemption,rls_tenant.membership_source}', '{"",""}')$$, 'pg_dump carries the exemptions and the membership sources');
-SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname = 'rls_tenant_guard'$$,
-  $$VALUES ('ddl_command_end', 'rls_tenant.guard_note_ddl', 'A'::"char")$$, 'the guard''s event trigger fires always, also for replication');
+SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname LIKE 'rls\_tenant\_guard%'$$,
+  $$VALUES ('ddl_command_end', 'rls_tenant.guard_note_ddl', 'A'::"char"), ('sql_drop', 'rls_tenant.guard_note_drop', 'A')$$, 'the guard''s event triggers fire always, also for replication');
 SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname = 'rls_tenant_membership'$$,
   $$VALUES ('sql_drop', 'rls_tenant.forget_dropped_sources', 'A'::"char")$$, 'so does the one that ends sources with their relations');
 SELECT set_eq($$SELECT tgrelid::regclass::text, tgname::text, tgenabled FROM pg_trigger WHERE tgfoid = 'rls_tenant.note_membership_change'::regproc$$,
