@@ -124,7 +124,7 @@ cmp_ok($seconds, '<', 60, sprintf('in %.1f seconds', $seconds));
 
 my $refusal = eval { thousand('bad', ''); '' } // $db->errstr;
 is($db->state, '42P16', 'a thousand tables without are refused');
-like($refusal, qr/1000 tables do not keep tenants apart/, 'in one error');
+like($refusal, qr/1000 relations do not keep tenants apart/, 'in one error');
 is(scalar(() = $refusal =~ /^(?:DETAIL:  )?public\.bad\d+: rls_off/mg), 1000, 'that names each of them');
 is(count_tables('bad'), '0|0', 'and none is left');
 
