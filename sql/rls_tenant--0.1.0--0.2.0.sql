@@ -94,6 +94,21 @@ LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_member_groups_text';
 COMMENT ON FUNCTION rls_tenant.member_groups_text(text, text) IS 'the groups of the context''s user, sorted; only those in which the user has the role, if it is not NULL. Errors as for is_member()';
 
+CREATE FUNCTION rls_tenant.index_groups_uuid(source text, role text) RETURNS uuid[]
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'rls_tenant_index_groups_uuid';
+COMMENT ON FUNCTION rls_tenant.index_groups_uuid(text, text) IS 'what the planner makes an index condition of for is_member() and has_role(); while it estimates, some of the groups only. Use member_groups_uuid()';
+
+CREATE FUNCTION rls_tenant.index_groups_bigint(source text, role text) RETURNS bigint[]
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'rls_tenant_index_groups_bigint';
+COMMENT ON FUNCTION rls_tenant.index_groups_bigint(text, text) IS 'what the planner makes an index condition of for is_member() and has_role(); while it estimates, some of the groups only. Use member_groups_bigint()';
+
+CREATE FUNCTION rls_tenant.index_groups_text(source text, role text) RETURNS text[]
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'rls_tenant_index_groups_text';
+COMMENT ON FUNCTION rls_tenant.index_groups_text(text, text) IS 'what the planner makes an index condition of for is_member() and has_role(); while it estimates, some of the groups only. Use member_groups_text()';
+
 CREATE FUNCTION rls_tenant.is_member(group_id uuid, source text DEFAULT 'tenant') RETURNS boolean
 LANGUAGE C STABLE PARALLEL SAFE SUPPORT rls_tenant.membership_support
 AS 'MODULE_PATHNAME', 'rls_tenant_is_member_uuid';

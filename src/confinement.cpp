@@ -211,6 +211,19 @@ bool says_isolated(Node *expression) {
   return false;
 }
 
+bool says_condition(Node *expression, AttrNumber attribute, const char *membership) {
+  const ListCell *cell;
+  foreach (cell, conjuncts(expression)) {
+    const Node *part = static_cast<const Node *>(lfirst(cell));
+    const char *source = source_of_condition(part, attribute);
+    if (membership == nullptr ? source == nullptr && !IsA(part, Const) && confines(part, attribute)
+                              : source != nullptr && strcmp(source, membership) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Node *without_form(Node *expression, AttrNumber attribute) {
   List *rest = NIL;
   const ListCell *cell;

@@ -31,6 +31,10 @@ const char *membership_of(const Policy *policy, AttrNumber attribute);
 // Whether a condition calls isolated(), alone or in AND.
 bool says_isolated(Node *expression);
 
+// Whether a condition says, alone or in AND, what keeps rows to the tenant of the context or, if a source is given, to the
+// user's tenants by that source.
+bool says_condition(Node *expression, AttrNumber attribute, const char *membership);
+
 // What is left of a condition without isolated() and without attribute = (the context's tenant): true if it says no more.
 Node *without_form(Node *expression, AttrNumber attribute);
 

@@ -20,12 +20,12 @@ constexpr Oid group_types[] = {UUIDOID, INT8OID, INT4OID, INT2OID, TEXTOID};
 constexpr int group_type_count = lengthof(group_types);
 
 constexpr int functions_per_setting = 1 + 2 * getter_count;
-constexpr int membership_functions = 3 * group_type_count + getter_count;
+constexpr int membership_functions = 3 * group_type_count + 2 * getter_count;
 
 SettingFunctions functions[setting_count];
 Oid membership_checks[group_type_count];  // is_member()
 Oid role_checks[group_type_count];        // has_role()
-Oid group_lists[getter_count];            // member_groups_uuid() and so on
+Oid group_lists[getter_count];            // index_groups_uuid() and so on
 Oid membership_change = InvalidOid;
 Oid isolated = InvalidOid;
 KnownFunction known[setting_count * functions_per_setting + membership_functions];
@@ -77,6 +77,8 @@ void look_up_memberships(Oid schema) {
     const Oid types[] = {TEXTOID, TEXTOID};
     char name[NAMEDATALEN];
     snprintf(name, sizeof name, "member_groups_%s", getter_words[i]);
+    remember(lookup(schema, name, types, 2), Setting::user, true);
+    snprintf(name, sizeof name, "index_groups_%s", getter_words[i]);
     group_lists[i] = lookup(schema, name, types, 2);
     remember(group_lists[i], Setting::user, true);
   }

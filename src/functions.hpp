@@ -36,11 +36,11 @@ PlanReads what_plan_reads(const PlannedStmt *plan);
 // isolated(), which policies call that rely on tenant_isolation.
 Oid isolated_function();
 
-// The trigger function note_membership_change(), and member_groups_uuid(), …_bigint(), …_text(); InvalidOid: not there.
+// The trigger function note_membership_change(), and index_groups_uuid(), …_bigint(), …_text(); InvalidOid: not there.
 Oid change_function();
 Oid groups_function(Getter type);
 
-// Whether a function is an is_member(), a has_role(), a member_groups_uuid() or its kin.
+// Whether a function is an is_member(), a has_role(), an index_groups_uuid() or its kin.
 bool is_membership_check(Oid function);
 bool is_role_check(Oid function);
 bool is_group_list(Oid function);

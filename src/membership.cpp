@@ -159,11 +159,11 @@ Datum member_role(FunctionCallInfo fcinfo) {
 // How many groups the planner is given to look up in statistics, where it would take milliseconds to look up all.
 constexpr uint32 groups_for_estimate = 1000;
 
-// member_groups_…(source, role)
-Datum member_groups(FunctionCallInfo fcinfo, GroupType type) {
+// member_groups_…(source, role), and index_groups_…, of which the planner is given some only.
+Datum member_groups(FunctionCallInfo fcinfo, GroupType type, uint32 limit) {
   const Answer *answer = get_answer(fcinfo, 0, type);
   if (answer == nullptr) PG_RETURN_NULL();
-  if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(answer, is_estimate() ? groups_for_estimate : 0));
+  if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(answer, limit));
   const text *role = PG_GETARG_TEXT_PP(1);
   PG_RETURN_ARRAYTYPE_P(groups_array_of_role(answer, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
 }
@@ -190,9 +190,15 @@ MEMBERSHIP_FUNCTIONS(integer, IntegerArgument)
 MEMBERSHIP_FUNCTIONS(smallint, SmallintArgument)
 MEMBERSHIP_FUNCTIONS(text, TextArgument)
 
-RT_FUNCTION(rls_tenant_member_groups_uuid) { return member_groups(fcinfo, GroupType::uuid); }
-RT_FUNCTION(rls_tenant_member_groups_bigint) { return member_groups(fcinfo, GroupType::bigint); }
-RT_FUNCTION(rls_tenant_member_groups_text) { return member_groups(fcinfo, GroupType::text); }
+#define GROUP_FUNCTIONS(word)                                                                                 \
+  RT_FUNCTION(rls_tenant_member_groups_##word) { return member_groups(fcinfo, GroupType::word, 0); }          \
+  RT_FUNCTION(rls_tenant_index_groups_##word) {                                                               \
+    return member_groups(fcinfo, GroupType::word, is_estimate() ? groups_for_estimate : 0);                   \
+  }
+
+GROUP_FUNCTIONS(uuid)
+GROUP_FUNCTIONS(bigint)
+GROUP_FUNCTIONS(text)
 
 // What this session keeps.
 RT_FUNCTION(rls_tenant_membership_cache) {

@@ -248,19 +248,19 @@ void leave_statement(StatementAnswers *answers, Pin **told) {
   statement = answers->outer;
   const bool current = statement != nullptr && statement->own_changes == visible_own_changes;
   answer_stamp = current ? statement->stamp : 0;
-  if (told == nullptr) {
-    release_pins(&answers->pins);
-    release_pins(&answers->inner);
-    return;
-  }
   merge_pins(&answers->inner, &answers->pins);
+  // Also where it failed: a function may catch the error, and tell of it.
   for (const Pin *pin = answers->inner; pin != nullptr && statement != nullptr; pin = pin->next) {
     Pin *copy = nullptr;
     refer_to(pin->held);
     add_pin(&copy, pin->source, pin->source_length, pin->held);
     merge_pins(&statement->inner, &copy);
   }
-  merge_pins(told, &answers->inner);
+  if (told != nullptr) {
+    merge_pins(told, &answers->inner);
+  } else {
+    release_pins(&answers->inner);
+  }
 }
 
 void check_told_answers(const Pin *told) {
@@ -303,12 +303,13 @@ const Answer *answer_of_source(const char *source, size_t length) {
   return held->answer;
 }
 
-const Pin *pin_all_sources() {
+const Pin *pin_known_sources() {
   if (present_context(Setting::user) == nullptr) return nullptr;
   List *rows = source_rows();
   const ListCell *cell;
   foreach (cell, rows) {
     const char *name = static_cast<const SourceRow *>(lfirst(cell))->name;
+    if (!is_known(name)) continue;  // planning has asked what the plan needs; others may be slow
     if (!IsInParallelMode()) {
       attempt([&] { answer_of_source(name, strlen(name)); });  // a worker that needs it finds the same fault
     } else if (is_ready(name)) {  // within another parallel plan, where before 17 nothing can be attempted

@@ -41,8 +41,9 @@ void merge_pins(Pin **into, Pin **from);
 // stays the same and is not 0; outside of any statement, to the next call.
 const Answer *answer_of_source(const char *source, size_t length);
 
-// Asks every source about the user, where there is one, for the running statement; what fails is left out.
-const Pin *pin_all_sources();
+// Asks every source that the session has asked before about the user, where there is one, for the running statement; what
+// fails is left out.
+const Pin *pin_known_sources();
 
 // The number of questions that were put to the tables since the session began.
 uint64 membership_fills();

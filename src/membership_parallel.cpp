@@ -60,7 +60,7 @@ void write_answers(char *place, const Pin *pins) {
 
 HandedDown hand_down_answers() {
   HandedDown handed = {nullptr, 0};
-  const Pin *pins = pin_all_sources();
+  const Pin *pins = pin_known_sources();
   if (pins == nullptr) return handed;
   size_t size = sizeof(Handed);
   for (const Pin *pin = pins; pin != nullptr; pin = pin->next) size += handed_size(pin);

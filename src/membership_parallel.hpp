@@ -9,7 +9,7 @@ namespace rls_tenant {
 
 void membership_parallel_init();
 
-// The answers of every source about the context's user, where workers that are started find them.
+// The answers of the sources that the session knows about the context's user, where workers that are started find them.
 struct HandedDown {
   dsm_segment *segment;
   int level;

@@ -36,7 +36,7 @@ const Node *argument(const List *arguments, int n) {
   return n < list_length(arguments) ? static_cast<const Node *>(list_nth(arguments, n)) : nullptr;
 }
 
-// Whether an index condition is group = ANY (member_groups_…(source, role)) for the same group, source and role as a check.
+// Whether an index condition is group = ANY (index_groups_…(source, role)) for the same group, source and role as a check.
 bool says_the_same(const Node *condition, const FuncExpr *check) {
   if (!IsA(condition, ScalarArrayOpExpr)) return false;
   const List *sides = reinterpret_cast<const ScalarArrayOpExpr *>(condition)->args;

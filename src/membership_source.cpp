@@ -345,10 +345,8 @@ Source *find_source(const char *name) {
   }
 }
 
-bool is_ready(const char *name) {
-  const Source *source = *link_of(name);
-  return source != nullptr && source->valid;
-}
+bool is_known(const char *name) { return *link_of(name) != nullptr; }
+bool is_ready(const char *name) { return is_known(name) && (*link_of(name))->valid; }
 
 void note_own_change() { own_change = true; }
 bool has_own_change() { return own_change; }

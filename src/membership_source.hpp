@@ -40,7 +40,8 @@ struct Source {
 // The source of that name; an error where there is none, or none that is good any more. Valid to the next call.
 Source *find_source(const char *name);
 
-// Whether a source has been read and is good.
+// Whether a source has been read in this session, and whether what was read is good.
+bool is_known(const char *name);
 bool is_ready(const char *name);
 
 // Whether a source is being read or asked. What runs meanwhile must not ask: it would never end, and would take from

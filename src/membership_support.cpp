@@ -56,14 +56,14 @@ Expr *any_of(Node *group, Oid equality, Oid collation, Node *array) {
   return reinterpret_cast<Expr *>(result);
 }
 
-// member_groups_uuid() and so on.
+// index_groups_uuid() and so on.
 Oid groups_of(GroupType type) {
   return groups_function(type == GroupType::uuid     ? Getter::uuid
                          : type == GroupType::bigint ? Getter::bigint
                                                      : Getter::text);
 }
 
-// member_groups_…(source, role)
+// index_groups_…(source, role)
 Node *groups_call(const Call *call) {
   const Oid type = group_type_oid(call->type);
   Node *role = call->role != nullptr
@@ -88,7 +88,7 @@ List *index_condition(SupportRequestIndexCondition *request) {
   const Oid equality = get_opfamily_member(request->opfamily, index->opcintype[request->indexcol],
                                            group_type_oid(call.type), BTEqualStrategyNumber);
   if (!OidIsValid(equality) || !OidIsValid(groups_of(call.type))) return nullptr;
-  // A role that may be NULL means nobody to has_role(), and anybody to member_groups().
+  // A role that may be NULL means nobody to has_role(), and anybody to index_groups_…().
   request->lossy = call.role != nullptr && (!IsA(call.role, Const) || reinterpret_cast<Const *>(call.role)->constisnull);
   return list_make1(any_of(call.group, equality, request->indexcollation, groups_call(&call)));
 }

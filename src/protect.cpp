@@ -222,7 +222,7 @@ const char *access_condition(const Plan *plan) {
 
 // Whether an expression of tenant_access says that.
 bool has_access_condition(const Plan *plan, Node *expression) {
-  return repeats_condition(plan) ? confines(expression, plan->attribute) : says_isolated(expression);
+  return repeats_condition(plan) ? says_condition(expression, plan->attribute, plan->membership) : says_isolated(expression);
 }
 
 void plan_isolation(Plan *plan) {

@@ -18,7 +18,7 @@ SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may n
 SELECT set_eq(
   $$SELECT regexp_replace(p.oid::regprocedure::text, '^rls_tenant\.', ''), p.provolatile, p.proisstrict, p.proparallel, p.proleakproof, p.prosecdef,
       has_function_privilege('public', p.oid, 'EXECUTE')
-    FROM pg_proc p WHERE p.pronamespace = 'rls_tenant'::regnamespace AND p.proname !~ '^(current_(tenant|account|user)|fast|member_groups)_|^(is_member|has_role|member_role)$'$$,
+    FROM pg_proc p WHERE p.pronamespace = 'rls_tenant'::regnamespace AND p.proname !~ '^(current_(tenant|account|user)|fast|member_groups|index_groups)_|^(is_member|has_role|member_role)$'$$,
   $$VALUES ('account_setting()', 's'::"char", false, 's'::"char", true, false, true),
     ('add_membership(text,regclass,name,name,name,text)', 'v', false, 'u', false, false, false),
     ('drop_membership(text)', 'v', true, 'u', false, false, false),
@@ -63,15 +63,15 @@ SELECT set_eq(
 SELECT set_eq(
   $$SELECT regexp_replace(oid::regprocedure::text, '^rls_tenant\.', ''), prorettype::regtype::text, provolatile, proisstrict, proparallel, proleakproof,
       prosupport::text, has_function_privilege('public', oid, 'EXECUTE')
-    FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND proname ~ '^member_groups_|^(is_member|has_role|member_role)$'$$,
+    FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND proname ~ '^(member|index)_groups_|^(is_member|has_role|member_role)$'$$,
   $$SELECT format('is_member(%s,text)', t) AS name, 'boolean' AS returns, 's'::"char" AS c3, false AS c4, 's'::"char" AS c5, false AS c6, 'rls_tenant.membership_support' AS c7, true AS granted
     FROM unnest('{uuid,bigint,integer,smallint,text}'::text[]) t
     UNION ALL SELECT format('has_role(%s,text,text)', t), 'boolean', 's', false, 's', false, 'rls_tenant.membership_support', true
     FROM unnest('{uuid,bigint,integer,smallint,text}'::text[]) t
     UNION ALL SELECT format('member_role(%s,text)', t), 'text', 's', false, 's', false, '-', true
     FROM unnest('{uuid,bigint,integer,smallint,text}'::text[]) t
-    UNION ALL SELECT format('member_groups_%s(text,text)', t), t || '[]', 's', false, 's', false, '-', true
-    FROM unnest('{uuid,bigint,text}'::text[]) t$$,
+    UNION ALL SELECT format('%s_groups_%s(text,text)', f, t), t || '[]', 's', false, 's', false, '-', true
+    FROM unnest('{uuid,bigint,text}'::text[]) t, unnest('{member,index}'::text[]) f$$,
   'the checks of membership are stable, parallel safe, and not leakproof: errors tell of their source');
 SELECT is_empty(
   $$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND prosecdef

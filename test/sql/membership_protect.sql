@@ -69,6 +69,9 @@ SELECT rls_tenant.protect_sql('both_forms'), rls_tenant.protect_sql('both_forms'
 SELECT rls_tenant.protect('both_forms', access => 'tenant_id = rls_tenant.current_tenant_bigint()');
 SELECT rls_tenant.protect_sql('both_forms'), rls_tenant.protect_sql('both_forms', membership => 'tenant');
 SELECT pg_temp.policies('both_forms');
+SELECT rls_tenant.protect('both_forms', access => 'rls_tenant.is_member(tenant_id, ''other'')');
+SELECT rls_tenant.protect('both_forms', membership => '');
+SELECT pg_temp.policies('both_forms');
 ROLLBACK;
 -- Policies of one's own are not touched; a tenant_isolation that says more is refused.
 BEGIN;
