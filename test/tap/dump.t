@@ -55,7 +55,25 @@ $db->do($_) for
   q{INSERT INTO shop.member VALUES (1, 7, 'x', NULL), (1, 8, 'gone', NULL), (2, 8, 'x', NULL)},
   q{INSERT INTO shop.member_team VALUES (1, 'red')},
   'INSERT INTO shop.paper VALUES (1, 7), (2, 8)',
-  'ALTER DATABASE dump SET rls_tenant.membership_cost = 7';
+  'ALTER DATABASE dump SET rls_tenant.membership_cost = 7',
+  # What refers to tenant tables and reads them; what was there before the guard.
+  'SET rls_tenant.guard = off',
+  'CREATE TABLE shop.legacy (id int PRIMARY KEY, tenant_id uuid)',
+  'CREATE MATERIALIZED VIEW shop.legacy_total AS SELECT count(*) FROM shop.orders',
+  'CREATE VIEW shop.legacy_view AS SELECT * FROM shop.orders',
+  'RESET rls_tenant.guard',
+  q{SELECT rls_tenant.baseline('from the old days')},
+  'SET ROLE dump_owner',
+  'BEGIN',
+  'ALTER TABLE shop.orders ADD UNIQUE (tenant_id, id)',
+  'CREATE TABLE shop.lines (id int PRIMARY KEY, tenant_id uuid, order_id int,
+     FOREIGN KEY (tenant_id, order_id) REFERENCES shop.orders (tenant_id, id))',
+  q{SELECT rls_tenant.protect('shop.lines')},
+  'CREATE VIEW shop.order_lines WITH (security_invoker) AS SELECT o.note, l.* FROM shop.orders o JOIN shop.lines l ON l.order_id = o.id',
+  'GRANT SELECT ON shop.lines, shop.order_lines TO dump_app',
+  'COMMIT',
+  'RESET ROLE',
+  "INSERT INTO shop.lines SELECT i, tenant_id, id FROM shop.orders, generate_series(1, 10) i WHERE id = i";
 
 # What there is to come back, as text.
 sub picture {
@@ -120,6 +138,8 @@ sub test_restored {
     "$how: the guard stands");
   refused($restored, not_forced('whole'), '42P16', qr/does not keep tenants apart/,
     "$how: also over a table that is not forced");
+  refused($restored, 'CREATE VIEW shop.leak AS SELECT * FROM shop.orders', '42P16', qr/view_bypass/,
+    "$how: and over views");
   $restored->do(not_forced('half_done'));
   pass("$how: but an exemption from that rule waives it");
   $restored->do('DROP TABLE shop.currency; CREATE TABLE shop.currency (code text, name text)');
@@ -144,6 +164,14 @@ for my $jobs (1, 2) {
   ($status, $text) = $server->run('pg_restore', '--exit-on-error', '-j', $jobs, '-d', $database, "$work/dump.custom");
   is($status, 0, "pg_restore reads it, $jobs at a time") or diag($text);
   test_restored($database, "archive, $jobs at a time");
+}
+
+# Over a database that is there: everything is dropped first.
+for my $round (1, 2) {
+  my $database = 'dump_one';
+  ($status, $text) = $server->run('pg_restore', '--exit-on-error', '--clean', '--if-exists', '-1', '-d', $database, "$work/dump.custom");
+  is($status, 0, "pg_restore --clean --if-exists -1 over what is there, $round") or diag($text);
+  same_lines(picture($server->connect($database)), picture($db), 'and everything comes back, once');
 }
 
 $server->database('dump_parts');
