@@ -30,7 +30,8 @@ void with_attribute(Oid relid, AttrNumber attribute, Image image, Fn fn) {
 
 RelationImage read_class(HeapTuple tuple) {
   const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-  return {true, form->relkind, form->relispartition, form->relrowsecurity, form->relforcerowsecurity, form->relnatts, form->relowner};
+  return {true,           form->relkind, form->relispartition, form->relrowsecurity, form->relforcerowsecurity,
+          form->relnatts, form->relowner};
 }
 
 // One column of the rows of pg_inherits where another is relid.
@@ -85,8 +86,9 @@ AttrNumber attribute_named(Oid relid, const char *name, Image image) {
 const char *attribute_name(Oid relid, AttrNumber attribute, Image image) {
   if (image == nullptr) return get_attname(relid, attribute, true);
   const char *result = nullptr;
-  with_attribute(relid, attribute, image,
-                 [&](Form_pg_attribute form) { result = form->attisdropped ? nullptr : pstrdup(NameStr(form->attname)); });
+  with_attribute(relid, attribute, image, [&](Form_pg_attribute form) {
+    result = form->attisdropped ? nullptr : pstrdup(NameStr(form->attname));
+  });
   return result;
 }
 

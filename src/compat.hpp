@@ -58,8 +58,8 @@ inline auto tree_walker(bool (*walker)(Node *, void *)) {
 #endif
 }
 
-// Whether an index scan with = ANY (array) on a column that is not the first gives its rows in the order of the index. Before
-// 17 it does not, and the planner knows that only of an expression that was written so.
+// Whether an index scan with = ANY (array) on a column that is not the first gives its rows in the order of the index.
+// Before 17 it does not, and the planner knows that only of an expression that was written so.
 constexpr bool index_order_survives_arrays = PG_VERSION_NUM >= 170000;
 
 // Whether a role owns a relation, directly or as a member.

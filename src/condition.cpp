@@ -37,15 +37,14 @@ Node *parse_condition(Relation relation, const char *text, const char *what, con
       select->sortClause != NIL || select->limitCount != nullptr || select->limitOffset != nullptr ||
       select->lockingClause != NIL || select->distinctClause != NIL || select->op != SETOP_NONE ||
       !is_plain_target(linitial_node(ResTarget, select->targetList))) {
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s must be one condition", what), errdetail("It reads: %s", text),
-                    errhint("%s", hint)));
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s must be one condition", what),
+                    errdetail("It reads: %s", text), errhint("%s", hint)));
   }
   ParseState *state = make_parsestate(nullptr);
   state->p_sourcetext = text;
   ParseNamespaceItem *item = addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, false);
   addNSItemToQuery(state, item, false, true, true);
-  Node *result =
-      transformWhereClause(state, linitial_node(ResTarget, select->targetList)->val, EXPR_KIND_POLICY, what);
+  Node *result = transformWhereClause(state, linitial_node(ResTarget, select->targetList)->val, EXPR_KIND_POLICY, what);
   assign_expr_collations(state, result);
   free_parsestate(state);
   error_context_stack = callback.previous;

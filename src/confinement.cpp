@@ -187,7 +187,8 @@ namespace {
 // The expressions that a condition puts together by AND: itself, if it is no AND.
 List *conjuncts(Node *expression) {
   if (expression == nullptr) return NIL;
-  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR) return list_make1(expression);
+  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR)
+    return list_make1(expression);
   List *result = NIL;
   const ListCell *cell;
   foreach (cell, reinterpret_cast<BoolExpr *>(expression)->args) {

@@ -17,8 +17,8 @@ ExecutorFinish_hook_type previous_finish = nullptr;
 // A query that is running now. Lives on the C stack.
 struct Running {
   Running *outer;
-  SettingSet read;         // by its functions' queries
-  const char *held_by;     // the cursor that keeps its rows after the transaction, or nullptr
+  SettingSet read;      // by its functions' queries
+  const char *held_by;  // the cursor that keeps its rows after the transaction, or nullptr
   StatementAnswers answers;
 };
 Running *running = nullptr;  // the innermost
@@ -38,12 +38,12 @@ struct Binding {
   Binding **link;  // what points to this one
   const QueryDesc *query;
   SettingSet settings;
-  SettingSet own;   // those that its own plan reads: they hold still while it runs
-  bool holds_rows;  // by its own plan or its functions', not by what workers may do
+  SettingSet own;                             // those that its own plan reads: they hold still while it runs
+  bool holds_rows;                            // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
-  Pin *told;         // by membership sources, to its runs
-  const ContextValue *told_user;  // the user of the context then
-  bool hands_down;   // its workers ask about memberships
+  Pin *told;                                  // by membership sources, to its runs
+  const ContextValue *told_user;              // the user of the context then
+  bool hands_down;                            // its workers ask about memberships
   MemoryContextCallback at_end;
 };
 static_assert(jump_safe<Binding>);
@@ -72,8 +72,8 @@ Binding *find_binding(const QueryDesc *query) {
   return nullptr;
 }
 
-// The cursor that keeps the rows which are being made after the transaction: WITH HOLD, or COMMIT inside a loop over it.
-// Functions may have opened cursors of their own within it.
+// The cursor that keeps the rows which are being made after the transaction: WITH HOLD, or COMMIT inside a loop over
+// it. Functions may have opened cursors of their own within it.
 const char *holding_cursor() {
   if (running != nullptr && running->held_by != nullptr) return running->held_by;
   const Portal portal = ActivePortal;
@@ -86,10 +86,11 @@ const char *holding_cursor() {
 void refuse_held_rows() {
   const char *cursor = holding_cursor();
   if (cursor == nullptr) return;
-  ereport(ERROR, (errcode(ERRCODE_INVALID_CURSOR_DEFINITION),
-                  errmsg("a cursor over rows of a tenant cannot outlive its transaction"),
-                  errdetail("The rows of cursor \"%s\" depend on the context, which ends with the transaction.", cursor),
-                  errhint("Declare the cursor WITHOUT HOLD, or COMMIT after the loop instead of inside it.")));
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_CURSOR_DEFINITION),
+           errmsg("a cursor over rows of a tenant cannot outlive its transaction"),
+           errdetail("The rows of cursor \"%s\" depend on the context, which ends with the transaction.", cursor),
+           errhint("Declare the cursor WITHOUT HOLD, or COMMIT after the loop instead of inside it.")));
 }
 
 // Reads what the plan reads. With nothing set, the functions in the plan raise by themselves when they are evaluated.
@@ -242,8 +243,8 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   if (watched.read != 0) bind_late(query, find_binding(query), watched.read);
 }
 
-// Data-modifying WITH queries that nobody reads, and AFTER triggers, run here. So does the closing of a cursor, which must
-// succeed under whatever context: no answer is asked for.
+// Data-modifying WITH queries that nobody reads, and AFTER triggers, run here. So does the closing of a cursor, which
+// must succeed under whatever context: no answer is asked for.
 void finish(QueryDesc *query) {
   const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
   Watched watched = run_watched(find_binding(query), [&] { next(query); });

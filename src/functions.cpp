@@ -43,7 +43,8 @@ Oid lookup(Oid schema, const char *name, const Oid *types, int count) {
 
 void remember(Oid function, Setting setting, bool memberships) {
   if (!OidIsValid(function)) return;
-  known[known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)), setting_bit(setting), memberships};
+  known[known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)), setting_bit(setting),
+                          memberships};
 }
 
 // The functions that read one setting.

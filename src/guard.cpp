@@ -23,10 +23,10 @@ const config_enum_entry mode_options[] = {{"refuse", mode_refuse, false},
                                           {nullptr, 0, false}};
 int guard_mode = mode_refuse;
 
-// The OIDs of relations that this transaction made or altered, in TopTransactionContext. Rolled back notes do no harm, since
-// the check looks for itself.
+// The OIDs of relations that this transaction made or altered, in TopTransactionContext. Rolled back notes do no harm,
+// since the check looks for itself.
 HTAB *notes = nullptr;
-bool checking = false;  // what the check does itself is not noted
+bool checking = false;        // what the check does itself is not noted
 Oid told_aside = InvalidOid;  // the role that was last told
 
 object_access_hook_type previous_access = nullptr;
@@ -100,14 +100,15 @@ Oid relation_of(Oid catalog_oid, Oid index, AttrNumber key_column, AttrNumber re
   SysScanDesc scan = systable_beginscan(catalog, index, true, nullptr, 1, &key);
   HeapTuple tuple = systable_getnext(scan);
   bool isnull;
-  if (HeapTupleIsValid(tuple)) result = DatumGetObjectId(heap_getattr(tuple, relation_column, RelationGetDescr(catalog), &isnull));
+  if (HeapTupleIsValid(tuple))
+    result = DatumGetObjectId(heap_getattr(tuple, relation_column, RelationGetDescr(catalog), &isnull));
   systable_endscan(scan);
   table_close(catalog, AccessShareLock);
   return result;
 }
 
-// A table with rows from before the transaction that forced row-level security hides from its owner: this one, or one that
-// a foreign key of it refers to. InvalidOid: none.
+// A table with rows from before the transaction that forced row-level security hides from its owner: this one, or one
+// that a foreign key of it refers to. InvalidOid: none.
 Oid hidden_by_row_security(Oid relid) {
   List *tables = list_make1_oid(relid);
   Relation relation = table_open(relid, NoLock);
@@ -212,7 +213,8 @@ bool in_trusted_extension(Oid catalog, Oid object) {
 // Whether the guard has nothing to say about a relation, whatever it looks like.
 bool is_passed_over(Oid relid) {
   const char kind = get_rel_relkind(relid);
-  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW && kind != RELKIND_MATVIEW) {
+  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
+      kind != RELKIND_MATVIEW) {
     return true;  // also: gone again
   }
   if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP) return true;
@@ -274,7 +276,8 @@ List *owner_fault(const Check *check, Oid relid) {
   }
   Fault *fault = static_cast<Fault *>(palloc(sizeof(Fault)));
   *fault = {"bypass_login", psprintf("its new owner \"%s\" is held by no policy", GetUserNameFromId(now.owner, true)),
-            psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(relid), quote_identifier(GetUserNameFromId(before.owner, true)))};
+            psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(relid),
+                     quote_identifier(GetUserNameFromId(before.owner, true)))};
   return list_make1(fault);
 }
 
@@ -289,7 +292,8 @@ List *new_faults(const Check *check, Oid relid) {
   const ListCell *cell;
   foreach (cell, all) {
     Fault *fault = static_cast<Fault *>(lfirst(cell));
-    if (!has_fault(old, fault) && !is_closed_part(check, relid, fault) && !is_exempt(check->exemptions, relid, fault->rule)) {
+    if (!has_fault(old, fault) && !is_closed_part(check, relid, fault) &&
+        !is_exempt(check->exemptions, relid, fault->rule)) {
       faults = lappend(faults, fault);
     }
   }
@@ -322,7 +326,8 @@ struct Problem {
   const char *text;
 };
 
-// A name as a literal of the LIKE pattern that means it and no other. Not by quote_literal(), which would write E'a\\_b'.
+// A name as a literal of the LIKE pattern that means it and no other. Not by quote_literal(), which would write
+// E'a\\_b'.
 const char *pattern_literal(const char *name) {
   StringInfoData literal;
   initStringInfo(&literal);
@@ -352,10 +357,9 @@ void report_faults(Message *message, Oid relid, List *faults) {
   if (message->tables++ == 0) {
     message->first = name;
     message->first_kind = kind_word(relid);
-    message->first_exempt =
-        psprintf("SELECT rls_tenant.exempt(%s, %s, 'reason');",
-                 quote_literal_cstr(get_namespace_name(get_rel_namespace(relid))),
-                 pattern_literal(get_rel_name(relid)));
+    message->first_exempt = psprintf("SELECT rls_tenant.exempt(%s, %s, 'reason');",
+                                     quote_literal_cstr(get_namespace_name(get_rel_namespace(relid))),
+                                     pattern_literal(get_rel_name(relid)));
   }
   const ListCell *cell;
   foreach (cell, faults) {
@@ -365,20 +369,22 @@ void report_faults(Message *message, Oid relid, List *faults) {
   }
   foreach (cell, message->problems) {
     const Problem *problem = static_cast<const Problem *>(lfirst(cell));
-    if (problem->relid == relid) appendStringInfo(&message->detail, "\n%s: cannot be protected: %s", name, problem->text);
+    if (problem->relid == relid)
+      appendStringInfo(&message->detail, "\n%s: cannot be protected: %s", name, problem->text);
   }
 }
 
 void raise_faults(const Message *message) {
   const int level = guard_mode == mode_warn ? WARNING : ERROR;
-  ereport(level,
-          (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-           message->tables == 1 ? errmsg("%s %s does not keep tenants apart", message->first_kind, message->first)
-                                : errmsg("%d relations do not keep tenants apart", message->tables),
-           errdetail_internal("%s", message->detail.data),
-           errhint("Run these statements in the same transaction, before COMMIT (so begin one). What belongs to no tenant: "
-                   "%s",
-                   message->first_exempt)));
+  ereport(
+      level,
+      (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+       message->tables == 1 ? errmsg("%s %s does not keep tenants apart", message->first_kind, message->first)
+                            : errmsg("%d relations do not keep tenants apart", message->tables),
+       errdetail_internal("%s", message->detail.data),
+       errhint("Run these statements in the same transaction, before COMMIT (so begin one). What belongs to no tenant: "
+               "%s",
+               message->first_exempt)));
 }
 
 int compare_names(const ListCell *left, const ListCell *right) {
@@ -455,8 +461,7 @@ void check_at_end() {
   checking = true;
   CommandCounterIncrement();
   PushActiveSnapshot(GetTransactionSnapshot());
-  const MemoryContext memory =
-      AllocSetContextCreate(CurrentMemoryContext, "rls_tenant guard", ALLOCSET_DEFAULT_SIZES);
+  const MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant guard", ALLOCSET_DEFAULT_SIZES);
   const MemoryContext before = MemoryContextSwitchTo(memory);
   check_relations();
   MemoryContextSwitchTo(before);
@@ -503,9 +508,10 @@ RT_FUNCTION(rls_tenant_guard_note_drop) {
 }
 
 void guard_init() {
-  DefineCustomEnumVariable("rls_tenant.guard", "What happens to tables that do not keep tenants apart.",
-                           "refuse: the transaction fails; protect: they are protected where that is possible; warn; off.",
-                           &guard_mode, mode_refuse, mode_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable(
+      "rls_tenant.guard", "What happens to tables that do not keep tenants apart.",
+      "refuse: the transaction fails; protect: they are protected where that is possible; warn; off.", &guard_mode,
+      mode_refuse, mode_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   RegisterXactCallback(at_transaction_event, nullptr);
   previous_access = object_access_hook;
   object_access_hook = on_object_access;

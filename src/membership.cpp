@@ -149,8 +149,9 @@ Datum member_role(FunctionCallInfo fcinfo) {
   const uint32 *first = answer->at<uint32>(answer->first_roles) + group;
   if (first[0] == first[1]) PG_RETURN_NULL();
   if (first[1] - first[0] > 1) {
-    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("the user has %u roles in this group", first[1] - first[0]),
-                    errdetail("member_role() gives one role."), errhint("Ask for a role by rls_tenant.has_role().")));
+    ereport(ERROR,
+            (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("the user has %u roles in this group", first[1] - first[0]),
+             errdetail("member_role() gives one role."), errhint("Ask for a role by rls_tenant.has_role().")));
   }
   const TextKey role = answer->at<TextKey>(answer->roles)[first[0]];
   PG_RETURN_TEXT_P(cstring_to_text_with_len(answer->at<char>(role.offset), static_cast<int>(role.length)));
@@ -179,9 +180,9 @@ void membership_init() {
   membership_planner_init();
 }
 
-#define MEMBERSHIP_FUNCTIONS(word, Argument)                                            \
-  RT_FUNCTION(rls_tenant_is_member_##word) { return is_member<Argument>(fcinfo); }      \
-  RT_FUNCTION(rls_tenant_has_role_##word) { return has_role<Argument>(fcinfo); }        \
+#define MEMBERSHIP_FUNCTIONS(word, Argument)                                       \
+  RT_FUNCTION(rls_tenant_is_member_##word) { return is_member<Argument>(fcinfo); } \
+  RT_FUNCTION(rls_tenant_has_role_##word) { return has_role<Argument>(fcinfo); }   \
   RT_FUNCTION(rls_tenant_member_role_##word) { return member_role<Argument>(fcinfo); }
 
 MEMBERSHIP_FUNCTIONS(uuid, UuidArgument)
@@ -190,10 +191,10 @@ MEMBERSHIP_FUNCTIONS(integer, IntegerArgument)
 MEMBERSHIP_FUNCTIONS(smallint, SmallintArgument)
 MEMBERSHIP_FUNCTIONS(text, TextArgument)
 
-#define GROUP_FUNCTIONS(word)                                                                                 \
-  RT_FUNCTION(rls_tenant_member_groups_##word) { return member_groups(fcinfo, GroupType::word, 0); }          \
-  RT_FUNCTION(rls_tenant_index_groups_##word) {                                                               \
-    return member_groups(fcinfo, GroupType::word, is_estimate() ? groups_for_estimate : 0);                   \
+#define GROUP_FUNCTIONS(word)                                                                        \
+  RT_FUNCTION(rls_tenant_member_groups_##word) { return member_groups(fcinfo, GroupType::word, 0); } \
+  RT_FUNCTION(rls_tenant_index_groups_##word) {                                                      \
+    return member_groups(fcinfo, GroupType::word, is_estimate() ? groups_for_estimate : 0);          \
   }
 
 GROUP_FUNCTIONS(uuid)

@@ -1,6 +1,5 @@
 // Adding and dropping sources, the trigger that tells of changes, and what a DBA asks about sources.
 
-
 #include "as_owner.hpp"
 #include "attempt.hpp"
 #include "condition.hpp"
@@ -33,9 +32,10 @@ void check_name(const char *name) {
 
 void check_owner(const SourceRow *row) {
   if (compat::owns_relation(row->relid, GetUserId())) return;
-  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of relation %s", relation_name(row->relid)),
-                  errdetail("Its owner's rights are what the source \"%s\" is asked with.", row->name),
-                  errhint("Call this as the owner, or as a member of that role.")));
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of relation %s", relation_name(row->relid)),
+           errdetail("Its owner's rights are what the source \"%s\" is asked with.", row->name),
+           errhint("Call this as the owner, or as a member of that role.")));
 }
 
 const SourceRow *row_named(const char *name) {
@@ -158,11 +158,12 @@ RT_FUNCTION(rls_tenant_add_membership) {
   }
   relation_close(relation, NoLock);
   List *tables = check_source(&row);
-  const char *arguments[6] = {row.name, psprintf("%u", row.relid), row.user_column, row.group_column, row.role_column,
-                              row.active};
-  write_sources("INSERT INTO rls_tenant.membership_source (name, relation, user_column, group_column, role_column, active) "
-                "VALUES ($1, $2::pg_catalog.oid, $3, $4, $5, $6)",
-                arguments, 6);
+  const char *arguments[6] = {row.name,         psprintf("%u", row.relid), row.user_column,
+                              row.group_column, row.role_column,           row.active};
+  write_sources(
+      "INSERT INTO rls_tenant.membership_source (name, relation, user_column, group_column, role_column, active) "
+      "VALUES ($1, $2::pg_catalog.oid, $3, $4, $5, $6)",
+      arguments, 6);
   make_triggers(tables);
   PG_RETURN_VOID();
 }
@@ -182,8 +183,8 @@ RT_FUNCTION(rls_tenant_drop_membership) {
   PG_RETURN_VOID();
 }
 
-// The row trigger on the tables that sources read, and on the table of sources. Before the change, so that nothing found
-// in between is kept; the message goes out when the transaction commits.
+// The row trigger on the tables that sources read, and on the table of sources. Before the change, so that nothing
+// found in between is kept; the message goes out when the transaction commits.
 RT_FUNCTION(rls_tenant_note_membership_change) {
   if (!CALLED_AS_TRIGGER(fcinfo)) {
     ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

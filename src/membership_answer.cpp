@@ -1,5 +1,5 @@
-// Building an answer and searching it. (A binary search among 500 groups took twice as long a row: its branches are guessed
-// wrong.)
+// Building an answer and searching it. (A binary search among 500 groups took twice as long a row: its branches are
+// guessed wrong.)
 
 #include "membership_answer.hpp"
 
@@ -136,9 +136,7 @@ Datum group_datum(const Answer *answer, uint32 group) {
   pg_unreachable();
 }
 
-Datum *datum_space(const Answer *answer) {
-  return static_cast<Datum *>(palloc(sizeof(Datum) * Max(answer->count, 1)));
-}
+Datum *datum_space(const Answer *answer) { return static_cast<Datum *>(palloc(sizeof(Datum) * Max(answer->count, 1))); }
 
 ArrayType *to_array(GroupType type, Datum *groups, uint32 count) {
   const Oid oid = group_type_oid(type);

@@ -1,5 +1,5 @@
-// The answer to "which groups is this user in, and in which roles": sorted arrays and a hash table in one block of memory
-// without pointers, so that a block is copied as it lies.
+// The answer to "which groups is this user in, and in which roles": sorted arrays and a hash table in one block of
+// memory without pointers, so that a block is copied as it lies.
 #pragma once
 
 #include "prelude.hpp"
@@ -25,9 +25,9 @@ struct TextKey {
 struct Answer {
   uint32 size;  // of the whole block
   GroupType type;
-  uint32 count;        // of groups
+  uint32 count;                    // of groups
   bool holds_for_one_transaction;  // it depends on the clock
-  uint32 groups;       // where they are: UuidKey[], int64[] or TextKey[], sorted, each once
+  uint32 groups;                   // where they are: UuidKey[], int64[] or TextKey[], sorted, each once
   uint32 first_roles;  // where uint32[count + 1] is: the roles of group i are those from its to the next one's
   uint32 roles;        // where TextKey[] is
   uint32 slots;        // where uint32[1 << bits] is: numbers of groups plus 1 by their hash, 0: free

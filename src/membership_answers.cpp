@@ -8,7 +8,6 @@
 #include "context.hpp"
 #include "membership_parallel.hpp"
 #include "membership_source.hpp"
-#include "table_rules.hpp"
 
 namespace rls_tenant {
 
@@ -116,13 +115,12 @@ HeldAnswer *ask_now(const char *name, const ContextValue *user) {
       refer_to(held);
       return held;
     }
-    const uint64 id = source->id;
     Answer *answer = nullptr;
     while_busy([&] { answer = query_source(source, user); });
     // What was committed after the snapshot tells of itself, now or with the next statement.
     AcceptInvalidationMessages();
     held = hold_answer(key, answer);
-    if (source->id != id || !source->valid) {
+    if (!source->valid) {
       if (attempt < 3) {
         release_answer(held);
         continue;
@@ -139,7 +137,8 @@ HeldAnswer *ask(const char *name, const ContextValue *user) {
     Answer *answer = handed_down_answer(name, user);
     if (answer != nullptr) return hold_answer({0, user->bytes(), static_cast<uint32>(user->length())}, answer);
   }
-  MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership question", ALLOCSET_SMALL_SIZES);
+  MemoryContext scratch =
+      AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership question", ALLOCSET_SMALL_SIZES);
   MemoryContext before = MemoryContextSwitchTo(scratch);
   HeldAnswer *held = ask_now(name, user);
   MemoryContextSwitchTo(before);
@@ -150,8 +149,8 @@ HeldAnswer *ask(const char *name, const ContextValue *user) {
 Pin *find_pin(Pin *pins, const char *source, size_t length, const ContextValue *user) {
   for (Pin *pin = pins; pin != nullptr; pin = pin->next) {
     if (pin->source_length == length && memcmp(pin->source, source, length) == 0 &&
-        (user == nullptr || (pin->held->key.user_length == user->length() &&
-                             memcmp(pin->held->key.user, user->bytes(), user->length()) == 0))) {
+        pin->held->key.user_length == user->length() &&
+        memcmp(pin->held->key.user, user->bytes(), user->length()) == 0) {
       return pin;
     }
   }

@@ -18,8 +18,8 @@ struct Pin {
 // What one statement (a run of a query) was told. Lives on the C stack of its run.
 struct StatementAnswers {
   StatementAnswers *outer;
-  Pin *pins;    // by what it asked itself: its answers
-  Pin *inner;   // what the statements of its functions were told
+  Pin *pins;   // by what it asked itself: its answers
+  Pin *inner;  // what the statements of its functions were told
   uint64 stamp;
   uint64 own_changes;  // of the transaction, when the first pin was made
 };
@@ -27,11 +27,12 @@ struct StatementAnswers {
 // The innermost, or nullptr.
 const StatementAnswers *current_statement();
 void enter_statement(StatementAnswers *answers);
-// told: where all that it and its functions were told goes, beside to the outer statement; nullptr: the statement failed.
+// told: where all that it and its functions were told goes, beside to the outer statement; nullptr: the statement
+// failed.
 void leave_statement(StatementAnswers *answers, Pin **told);
 
-// Before a query is run again (a cursor's FETCH): an error where the user has left a group by which the last run may have
-// chosen rows.
+// Before a query is run again (a cursor's FETCH): an error where the user has left a group by which the last run may
+// have chosen rows.
 void check_told_answers(const Pin *told);
 void release_pins(Pin **pins);
 // Moves pins; those that say no more than others go.
@@ -41,8 +42,8 @@ void merge_pins(Pin **into, Pin **from);
 // stays the same and is not 0; outside of any statement, to the next call.
 const Answer *answer_of_source(const char *source, size_t length);
 
-// Asks every source that the session has asked before about the user, where there is one, for the running statement; what
-// fails is left out.
+// Asks every source that the session has asked before about the user, where there is one, for the running statement;
+// what fails is left out.
 const Pin *pin_known_sources();
 
 // The number of questions that were put to the tables since the session began.

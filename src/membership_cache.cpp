@@ -20,8 +20,9 @@ int for_one_transaction = 0;  // answers in the cache that hold for one transact
 
 uint32 hash_key(const void *key, Size) {
   const AnswerKey *answer = static_cast<const AnswerKey *>(key);
-  return hash_combine(hash_bytes(reinterpret_cast<const unsigned char *>(answer->user), static_cast<int>(answer->user_length)),
-                      hash_bytes_uint32(static_cast<uint32>(answer->source)));
+  return hash_combine(
+      hash_bytes(reinterpret_cast<const unsigned char *>(answer->user), static_cast<int>(answer->user_length)),
+      hash_bytes_uint32(static_cast<uint32>(answer->source)));
 }
 
 int compare_keys(const void *left, const void *right, Size) {
@@ -43,7 +44,8 @@ HTAB *table() {
   control.hash = hash_key;
   control.match = compare_keys;
   control.hcxt = membership_memory();
-  entries = hash_create("rls_tenant memberships", 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+  entries =
+      hash_create("rls_tenant memberships", 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
   return entries;
 }
 
@@ -79,7 +81,8 @@ bool make_room(size_t size) {
 
 MemoryContext membership_memory() {
   static MemoryContext memory = nullptr;
-  if (memory == nullptr) memory = AllocSetContextCreate(TopMemoryContext, "rls_tenant memberships", ALLOCSET_DEFAULT_SIZES);
+  if (memory == nullptr)
+    memory = AllocSetContextCreate(TopMemoryContext, "rls_tenant memberships", ALLOCSET_DEFAULT_SIZES);
   return memory;
 }
 

@@ -20,7 +20,7 @@ struct HeldAnswer {
   dlist_node link;  // in the cache, by last use
   AnswerKey key;    // `user` is a copy
   Answer *answer;
-  size_t size;      // of all that belongs to it
+  size_t size;  // of all that belongs to it
   int references;
   bool cached;
 };
@@ -45,7 +45,7 @@ void uncache_transaction();
 
 // What membership_cache() shows.
 struct CacheFigures {
-  int64 users;      // answers in the cache
+  int64 users;  // answers in the cache
   int64 bytes;
   int64 evictions;  // since the session began
 };

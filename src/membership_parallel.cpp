@@ -1,5 +1,5 @@
-// The answers lie in a segment of dynamic shared memory. Its handle is the value of a setting, which PostgreSQL passes on
-// to workers with all others.
+// The answers lie in a segment of dynamic shared memory. Its handle is the value of a setting, which PostgreSQL passes
+// on to workers with all others.
 
 #include "membership_parallel.hpp"
 
@@ -104,8 +104,8 @@ Answer *handed_down_answer(const char *source, const ContextValue *user) {
 void membership_parallel_init() {
   DefineCustomStringVariable(handle_setting, "Where parallel workers find what their leader knows of memberships.",
                              "Set by the library alone.", &handle_text, "", PGC_SUSET,
-                             GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, check_handle,
-                             nullptr, nullptr);
+                             GUC_NO_SHOW_ALL | GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+                             check_handle, nullptr, nullptr);
 }
 
 }  // namespace rls_tenant

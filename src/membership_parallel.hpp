@@ -1,5 +1,6 @@
-// Handing the leader's answers down to parallel workers: one statement sees one answer, in all of its processes. (Workers
-// of one index scan share its position by the number of the array's element, so their arrays must be the same.)
+// Handing the leader's answers down to parallel workers: one statement sees one answer, in all of its processes.
+// (Workers of one index scan share its position by the number of the array's element, so their arrays must be the
+// same.)
 #pragma once
 
 #include "context.hpp"

@@ -1,5 +1,6 @@
-// Around the planner. A bitmap scan by the index condition of is_member() keeps is_member() as a filter, since the planner drops from such a scan
-// only what is written the same: every row found would be looked up once more. In finished plans this makes a recheck of it.
+// Around the planner. A bitmap scan by the index condition of is_member() keeps is_member() as a filter, since the
+// planner drops from such a scan only what is written the same: every row found would be looked up once more. In
+// finished plans this makes a recheck of it.
 
 #include "functions.hpp"
 #include "membership.hpp"
@@ -36,7 +37,8 @@ const Node *argument(const List *arguments, int n) {
   return n < list_length(arguments) ? static_cast<const Node *>(list_nth(arguments, n)) : nullptr;
 }
 
-// Whether an index condition is group = ANY (index_groups_…(source, role)) for the same group, source and role as a check.
+// Whether an index condition is group = ANY (index_groups_…(source, role)) for the same group, source and role as a
+// check.
 bool says_the_same(const Node *condition, const FuncExpr *check) {
   if (!IsA(condition, ScalarArrayOpExpr)) return false;
   const List *sides = reinterpret_cast<const ScalarArrayOpExpr *>(condition)->args;

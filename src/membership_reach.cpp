@@ -2,7 +2,6 @@
 
 #include "membership_reach.hpp"
 
-
 #include "functions.hpp"
 #include "table_rules.hpp"
 
@@ -13,8 +12,8 @@ namespace {
 // Where the walk is.
 struct Walk {
   Reach *reach;
-  Oid relid;        // the view whose query it is, or InvalidOid
-  Oid role;         // as whom the relations there are read
+  Oid relid;         // the view whose query it is, or InvalidOid
+  Oid role;          // as whom the relations there are read
   const char *what;  // for messages: "active", "view public.v"
 };
 
@@ -73,7 +72,8 @@ void reach_range_table_entry(const Walk *walk, const RangeTblEntry *entry) {
   if (entry->relid == walk->relid) return;
   const char kind = get_rel_relkind(entry->relid);
   if (kind != RELKIND_VIEW && kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
-    refuse(walk->what, psprintf("It reads %s, which is no table or view: its changes are not told.", relation_name(entry->relid)),
+    refuse(walk->what,
+           psprintf("It reads %s, which is no table or view: its changes are not told.", relation_name(entry->relid)),
            "Read tables instead.");
   }
   if (!compat::owns_relation(entry->relid, walk->role)) {
@@ -89,7 +89,8 @@ void reach_range_table_entry(const Walk *walk, const RangeTblEntry *entry) {
 void reach_default_arguments(const FuncExpr *call, void *context) {
   with_syscache(PROCOID, ObjectIdGetDatum(call->funcid), [&](HeapTuple tuple) {
     if (list_length(call->args) >= reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->pronargs) return;
-    reach_node(reinterpret_cast<Node *>(expand_function_arguments(call->args, false, call->funcresulttype, tuple)), context);
+    reach_node(reinterpret_cast<Node *>(expand_function_arguments(call->args, false, call->funcresulttype, tuple)),
+               context);
   });
 }
 
@@ -114,13 +115,15 @@ bool reach_node(Node *node, void *context) {
     case T_NextValueExpr:
       refuse(walk->what, "It takes the next value of a sequence.", clock_hint);
     case T_CoerceToDomain:
-      refuse(walk->what, "It casts to a domain, whose constraints may call anything.", "Cast to the domain's base type.");
+      refuse(walk->what, "It casts to a domain, whose constraints may call anything.",
+             "Cast to the domain's base type.");
     case T_RangeTblEntry:
       reach_range_table_entry(walk, reinterpret_cast<const RangeTblEntry *>(node));
       return false;
     case T_Query:
       if (reinterpret_cast<const Query *>(node)->rowMarks != NIL) {
-        refuse(walk->what, "It locks rows, which a check of membership must not.", "Leave FOR UPDATE or FOR SHARE out.");
+        refuse(walk->what, "It locks rows, which a check of membership must not.",
+               "Leave FOR UPDATE or FOR SHARE out.");
       }
       return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(reach_node), context,
                                QTW_EXAMINE_RTES_BEFORE);
@@ -176,7 +179,8 @@ void reach_table(Reach *reach, Oid relid) {
 void reach_as(Reach *reach, Oid relid, Oid role) {
   check_stack_depth();
   const char *what = psprintf("relation %s", relation_name(relid));
-  if (relid < FirstNormalObjectId) refuse(what, "It is a system catalog: its changes are not told.", "Use tables of your own.");
+  if (relid < FirstNormalObjectId)
+    refuse(what, "It is a system catalog: its changes are not told.", "Use tables of your own.");
   if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP) {
     refuse(what, "It is temporary: other sessions do not see it.", "Use a table that stays.");
   }
@@ -208,7 +212,8 @@ void reach_condition(Reach *reach, Node *condition) {
 
 bool has_change_trigger(Oid relid) {
   const Oid function = change_function();
-  constexpr int16 type = TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+  constexpr int16 type =
+      TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
   bool found = false;
   Relation catalog = table_open(TriggerRelationId, AccessShareLock);
   ScanKeyData key;

@@ -1,5 +1,5 @@
-// Reading sources, and noticing when what was read may be true no longer: relcache invalidations come from DDL, and from
-// the triggers on the tables for DML.
+// Reading sources, and noticing when what was read may be true no longer: relcache invalidations come from DDL, and
+// from the triggers on the tables for DML.
 
 #include "membership_source.hpp"
 
@@ -137,8 +137,9 @@ void check_role_column(const SourceRow *row) {
       return;
     default:
       if (type_is_enum(type)) return;
-      raise_broken(row, psprintf("Column %s of %s is of type %s; a role is text, varchar, name, an enum or a whole number.",
-                                 quote_identifier(row->role_column), relation_name(row->relid), format_type_be(type)));
+      raise_broken(row,
+                   psprintf("Column %s of %s is of type %s; a role is text, varchar, name, an enum or a whole number.",
+                            quote_identifier(row->role_column), relation_name(row->relid), format_type_be(type)));
   }
 }
 
@@ -255,7 +256,8 @@ const SourceRow *find_row(const char *name) {
 // Reads a source, into memory of its own that hangs on the current one until it is complete.
 Source *read_source(const SourceRow *row) {
   const Inspection inspection = inspect_as_owner(row);
-  MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership source", ALLOCSET_SMALL_SIZES);
+  MemoryContext memory =
+      AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership source", ALLOCSET_SMALL_SIZES);
   Source *source = static_cast<Source *>(MemoryContextAllocZero(memory, sizeof(Source)));
   source->memory = memory;
   source->id = ++last_id;
@@ -268,7 +270,8 @@ Source *read_source(const SourceRow *row) {
   source->query = MemoryContextStrdup(memory, inspection.query);
   const char *unkept = unkept_because(&inspection.reach);
   if (unkept != nullptr) source->unkept = MemoryContextStrdup(memory, unkept);
-  // The relation, the tables that it reads, the views through which (they can be replaced), and the list of sources itself.
+  // The relation, the tables that it reads, the views through which (they can be replaced), and the list of sources
+  // itself.
   List *watched = list_concat_unique_oid(list_make2_oid(row->relid, source_table()), inspection.reach.tables);
   watched = list_concat_unique_oid(watched, inspection.reach.views);
   source->watched_count = list_length(watched);
@@ -285,9 +288,10 @@ Oid source_table() {
   const Oid schema = get_namespace_oid(extension_schema, true);
   const Oid relid = OidIsValid(schema) ? get_relname_relid("membership_source", schema) : InvalidOid;
   if (!OidIsValid(relid)) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the extension rls_tenant knows no memberships"),
-                    errdetail("Its version in this database is older than the library."),
-                    errhint("ALTER EXTENSION rls_tenant UPDATE;")));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the extension rls_tenant knows no memberships"),
+             errdetail("Its version in this database is older than the library."),
+             errhint("ALTER EXTENSION rls_tenant UPDATE;")));
   }
   return relid;
 }
@@ -302,7 +306,8 @@ List *source_rows() {
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
   list_sort(rows, [](const ListCell *left, const ListCell *right) {
-    return strcmp(static_cast<const SourceRow *>(lfirst(left))->name, static_cast<const SourceRow *>(lfirst(right))->name);
+    return strcmp(static_cast<const SourceRow *>(lfirst(left))->name,
+                  static_cast<const SourceRow *>(lfirst(right))->name);
   });
   return rows;
 }
@@ -311,10 +316,11 @@ List *check_source(const SourceRow *row) { return inspect_as_owner(row).reach.ta
 
 Source *find_source(const char *name) {
   if (source_is_busy) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("infinite recursion in membership source \"%s\"", name),
-                    errdetail("What it reads asks about memberships itself."),
-                    errhint("Give the source's relation and the tables that it reads one owner, and let none of them call "
-                            "is_member() but in policies.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("infinite recursion in membership source \"%s\"", name),
+             errdetail("What it reads asks about memberships itself."),
+             errhint("Give the source's relation and the tables that it reads one owner, and let none of them call "
+                     "is_member() but in policies.")));
   }
   Source **link = link_of(name);
   if (*link != nullptr && (*link)->valid) return *link;
@@ -323,10 +329,11 @@ Source *find_source(const char *name) {
     const uint64 before = invalidations;
     const SourceRow *row = find_row(name);
     if (row == nullptr) {
-      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no membership source \"%s\"", name),
-                      errdetail("Nobody can be a member of it."),
-                      errhint("Add it: SELECT rls_tenant.add_membership(%s, 'relation', 'user_column', 'group_column');",
-                              quote_literal_cstr(name))));
+      ereport(ERROR,
+              (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no membership source \"%s\"", name),
+               errdetail("Nobody can be a member of it."),
+               errhint("Add it: SELECT rls_tenant.add_membership(%s, 'relation', 'user_column', 'group_column');",
+                       quote_literal_cstr(name))));
     }
     Source *source = nullptr;
     while_busy([&] { source = read_source(row); });

@@ -2,7 +2,6 @@
 
 #include "membership_answers.hpp"
 
-
 #include "context.hpp"
 #include "functions.hpp"
 #include "membership.hpp"
@@ -66,12 +65,11 @@ Oid groups_of(GroupType type) {
 // index_groups_…(source, role)
 Node *groups_call(const Call *call) {
   const Oid type = group_type_oid(call->type);
-  Node *role = call->role != nullptr
-                   ? static_cast<Node *>(copyObjectImpl(call->role))
-                   : reinterpret_cast<Node *>(makeNullConst(TEXTOID, -1, DEFAULT_COLLATION_OID));
+  Node *role = call->role != nullptr ? static_cast<Node *>(copyObjectImpl(call->role))
+                                     : reinterpret_cast<Node *>(makeNullConst(TEXTOID, -1, DEFAULT_COLLATION_OID));
   return reinterpret_cast<Node *>(makeFuncExpr(groups_of(call->type), get_array_type(type),
-                                               list_make2(copyObjectImpl(call->source), role), InvalidOid, DEFAULT_COLLATION_OID,
-                                               COERCE_EXPLICIT_CALL));
+                                               list_make2(copyObjectImpl(call->source), role), InvalidOid,
+                                               DEFAULT_COLLATION_OID, COERCE_EXPLICIT_CALL));
 }
 
 // What a btree index on the group's column can look up; nullptr where there is nothing.
@@ -89,7 +87,8 @@ List *index_condition(SupportRequestIndexCondition *request) {
                                            group_type_oid(call.type), BTEqualStrategyNumber);
   if (!OidIsValid(equality) || !OidIsValid(groups_of(call.type))) return nullptr;
   // A role that may be NULL means nobody to has_role(), and anybody to index_groups_…().
-  request->lossy = call.role != nullptr && (!IsA(call.role, Const) || reinterpret_cast<Const *>(call.role)->constisnull);
+  request->lossy =
+      call.role != nullptr && (!IsA(call.role, Const) || reinterpret_cast<Const *>(call.role)->constisnull);
   return list_make1(any_of(call.group, equality, request->indexcollation, groups_call(&call)));
 }
 
@@ -126,14 +125,16 @@ bool estimate_rows(SupportRequestSelectivity *request, const Call *call) {
   const char *role = constant_text(call->role);
   ArrayType *groups = role != nullptr ? groups_array_of_role(answer, role, static_cast<uint32>(strlen(role)))
                                       : groups_array(answer, groups_estimated);
-  const int all = role != nullptr ? ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups)) : static_cast<int>(answer->count);
+  const int all =
+      role != nullptr ? ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups)) : static_cast<int>(answer->count);
   const int looked_up = ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups));
   if (looked_up == 0) {  // as one group: the plan may be kept, and serve others
     request->selectivity = one_value(request, call->group);
     return true;
   }
-  Node *array = reinterpret_cast<Node *>(
-      makeConst(get_array_type(type), -1, type == TEXTOID ? DEFAULT_COLLATION_OID : InvalidOid, -1, PointerGetDatum(groups), false, false));
+  Node *array =
+      reinterpret_cast<Node *>(makeConst(get_array_type(type), -1, type == TEXTOID ? DEFAULT_COLLATION_OID : InvalidOid,
+                                         -1, PointerGetDatum(groups), false, false));
   Node *clause = reinterpret_cast<Node *>(
       any_of(call->group, equality, type == TEXTOID ? DEFAULT_COLLATION_OID : InvalidOid, array));
   const Selectivity found =
@@ -148,8 +149,8 @@ bool estimate(SupportRequestSelectivity *request) {
   if (request->is_join || !read_call(request->args, &call) || present_context(Setting::user) == nullptr) return false;
   if (contain_var_clause(call.group)) return estimate_rows(request, &call);
   // The same for every row: in or out.
-  Node *check = reinterpret_cast<Node *>(makeFuncExpr(request->funcid, BOOLOID, request->args, InvalidOid, request->inputcollid,
-                                                      COERCE_EXPLICIT_CALL));
+  Node *check = reinterpret_cast<Node *>(
+      makeFuncExpr(request->funcid, BOOLOID, request->args, InvalidOid, request->inputcollid, COERCE_EXPLICIT_CALL));
   const Node *result = estimate_expression_value(request->root, check);
   if (!IsA(result, Const) || reinterpret_cast<const Const *>(result)->constisnull) return false;
   request->selectivity = DatumGetBool(reinterpret_cast<const Const *>(result)->constvalue) ? 1 : 0;

@@ -19,7 +19,7 @@ struct Plan {
   Oid relid;
   const char *relation;  // its quoted name
   AttrNumber attribute;
-  const char *column;     // its quoted name
+  const char *column;      // its quoted name
   const char *membership;  // the source by which users see the rows of several tenants, or nullptr: of the context's
   const char *getter;      // rls_tenant.current_tenant_…()
   const char *condition;   // column = getter, or is_member(column)
@@ -95,10 +95,11 @@ void find_column(Plan *plan, const char *column) {
     column = default_tenant_column();
   }
   if (plan->attribute <= 0) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("%s has no column %s", plan->relation, quote_identifier(column)),
-                    errdetail("A tenant table needs a column that says whose a row is."),
-                    errhint("Add it (ALTER TABLE %s ADD COLUMN %s uuid), or name another one: protect(%s, 'column').",
-                            plan->relation, quote_identifier(column), quote_literal_cstr(plan->relation))));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("%s has no column %s", plan->relation, quote_identifier(column)),
+             errdetail("A tenant table needs a column that says whose a row is."),
+             errhint("Add it (ALTER TABLE %s ADD COLUMN %s uuid), or name another one: protect(%s, 'column').",
+                     plan->relation, quote_identifier(column), quote_literal_cstr(plan->relation))));
   }
   Oid type, collation;
   int32 typmod;
@@ -126,8 +127,8 @@ void find_column(Plan *plan, const char *column) {
   if (strcmp(group_type_name(source->group_type), getter) != 0) {
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                     errmsg("membership source \"%s\" does not suit %s", plan->membership, plan->relation),
-                    errdetail("Its groups are of type %s, column %s is of type %s.", group_type_name(source->group_type),
-                              plan->column, format_type_be(type)),
+                    errdetail("Its groups are of type %s, column %s is of type %s.",
+                              group_type_name(source->group_type), plan->column, format_type_be(type)),
                     errhint("Name a source whose groups are tenants.")));
   }
   const char *second =
@@ -145,11 +146,13 @@ const char *present_membership(const Plan *plan, const char *column) {
 
 void plan_column(Plan *plan) {
   HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(plan->relid), Int16GetDatum(plan->attribute));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for attribute %d of relation %u", plan->attribute, plan->relid);
+  if (!HeapTupleIsValid(tuple))
+    elog(ERROR, "cache lookup failed for attribute %d of relation %u", plan->attribute, plan->relid);
   const Form_pg_attribute form = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
   const bool nullable = !form->attnotnull;
   // A user of several tenants says whose a new row is.
-  const bool wants_default = plan->membership == nullptr && !form->atthasdef && form->attidentity == '\0' && form->attgenerated == '\0';
+  const bool wants_default =
+      plan->membership == nullptr && !form->atthasdef && form->attidentity == '\0' && form->attgenerated == '\0';
   ReleaseSysCache(tuple);
   if (nullable) add(plan, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", plan->relation, plan->column));
   if (wants_default) {
@@ -182,16 +185,17 @@ void drop_policy(Plan *plan, const char *name) {
 
 // A policy of one of our names that protect() did not make may hold back rows for a reason: it is not ours to drop.
 void refuse_foreign_policy(const Plan *plan, const Policy *policy) {
-  ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
-                  errmsg("policy \"%s\" of %s is not one that protect() makes", policy->name, plan->relation),
-                  errdetail("%s", policy->permissive ? "It is PERMISSIVE." : "It is RESTRICTIVE and says something else."),
-                  errhint("Give it another name first: ALTER POLICY %s ON %s RENAME TO ...;", policy->name,
-                          plan->relation)));
+  ereport(ERROR,
+          (errcode(ERRCODE_DUPLICATE_OBJECT),
+           errmsg("policy \"%s\" of %s is not one that protect() makes", policy->name, plan->relation),
+           errdetail("%s", policy->permissive ? "It is PERMISSIVE." : "It is RESTRICTIVE and says something else."),
+           errhint("Give it another name first: ALTER POLICY %s ON %s RENAME TO ...;", policy->name, plan->relation)));
 }
 
 // Whether a RESTRICTIVE policy says nothing but that one column is the tenant's, so that it can be made anew.
 bool is_plain_isolation(const Plan *plan, const Policy *policy) {
-  if (policy->permissive || policy->qual == nullptr || IsA(policy->qual, BoolExpr) || IsA(policy->qual, Const)) return false;
+  if (policy->permissive || policy->qual == nullptr || IsA(policy->qual, BoolExpr) || IsA(policy->qual, Const))
+    return false;
   if (policy->check != nullptr && !equal(policy->check, policy->qual)) return false;
   AttrNumber last = 0;
   with_syscache(RELOID, ObjectIdGetDatum(plan->relid),
@@ -209,8 +213,9 @@ bool is_of_form(const Plan *plan, const Policy *policy) {
   return strcmp(plan->membership, membership) == 0;
 }
 
-// Whether tenant_access repeats the tenant condition, so that each policy isolates by itself: Citus drops RESTRICTIVE ones.
-// Elsewhere a second is_member() would be asked for every row, and the planner would take it for a second condition.
+// Whether tenant_access repeats the tenant condition, so that each policy isolates by itself: Citus drops RESTRICTIVE
+// ones. Elsewhere a second is_member() would be asked for every row, and the planner would take it for a second
+// condition.
 bool repeats_condition(const Plan *plan) {
   return plan->membership == nullptr || OidIsValid(get_extension_oid("citus", true));
 }
@@ -222,7 +227,8 @@ const char *access_condition(const Plan *plan) {
 
 // Whether an expression of tenant_access says that.
 bool has_access_condition(const Plan *plan, Node *expression) {
-  return repeats_condition(plan) ? says_condition(expression, plan->attribute, plan->membership) : says_isolated(expression);
+  return repeats_condition(plan) ? says_condition(expression, plan->attribute, plan->membership)
+                                 : says_isolated(expression);
 }
 
 void plan_isolation(Plan *plan) {
@@ -233,8 +239,8 @@ void plan_isolation(Plan *plan) {
   }
   if (policy != nullptr && !is_plain_isolation(plan, policy)) refuse_foreign_policy(plan, policy);
   drop_policy(plan, isolation_name);
-  add(plan, psprintf("CREATE POLICY %s ON %s AS RESTRICTIVE USING (%s)", isolation_name, plan->relation,
-                     plan->condition));
+  add(plan,
+      psprintf("CREATE POLICY %s ON %s AS RESTRICTIVE USING (%s)", isolation_name, plan->relation, plan->condition));
 }
 
 // Reads the access that a caller asks for.
@@ -291,8 +297,7 @@ void plan_present_access(Plan *plan, Relation relation) {
       const Policy *other = static_cast<const Policy *>(lfirst(cell));
       if (other->permissive) return;  // the table says by itself who sees what; one more policy would only widen it
     }
-    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation,
-                       access_condition(plan)));
+    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, access_condition(plan)));
     return;
   }
   if (!policy->permissive) refuse_foreign_policy(plan, policy);
@@ -383,9 +388,10 @@ void check_owner(List *statements) {
   foreach (cell, statements) {
     const Oid relid = static_cast<const Statement *>(lfirst(cell))->relid;
     if (!compat::owns_relation(relid, GetUserId())) {
-      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", relation_name(relid)),
-                      errdetail("protect() does what its caller may do."),
-                      errhint("Call it as the owner, or as a member of that role.")));
+      ereport(ERROR,
+              (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", relation_name(relid)),
+               errdetail("protect() does what its caller may do."),
+               errhint("Call it as the owner, or as a member of that role.")));
     }
   }
 }

@@ -45,7 +45,8 @@ const char *with_tenant(Oid relid, AttrNumber tenant, const Key &key) {
 }
 
 // A foreign key between two tenant tables must hold the tenant to the tenant: the check of foreign keys asks no policy.
-List *foreign_key_fault(List *faults, Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description, Image image) {
+List *foreign_key_fault(List *faults, Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description,
+                        Image image) {
   const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
   if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid)) return faults;
   const AttrNumber their_tenant = tenant_key(form->confrelid, image);
@@ -59,12 +60,13 @@ List *foreign_key_fault(List *faults, Oid relid, AttrNumber tenant, HeapTuple tu
   const char *referenced = relation_name(form->confrelid);
   return add_fault(
       faults, "fk_crosses",
-      psprintf("foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of other tenants", name,
-               referenced),
-      image != nullptr ? "" :
-      psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s); /* unique there */",
-               relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
-               with_tenant(form->confrelid, their_tenant, theirs)));
+      psprintf("foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of other tenants",
+               name, referenced),
+      image != nullptr ? ""
+                       : psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s "
+                                  "(%s); /* unique there */",
+                                  relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
+                                  with_tenant(form->confrelid, their_tenant, theirs)));
 }
 
 List *check_foreign_keys(List *faults, Oid relid, AttrNumber tenant, Image image) {
@@ -98,7 +100,8 @@ void for_rules(Oid relid, Image image, Fn fn) {
 List *check_rules(List *faults, Oid relid, Image image) {
   for_rules(relid, image, [&](HeapTuple tuple, TupleDesc) {
     const char *name = quote_identifier(NameStr(reinterpret_cast<Form_pg_rewrite>(GETSTRUCT(tuple))->rulename));
-    faults = add_fault(faults, "rule_rewrite", psprintf("rule %s rewrites statements, with the rights of the table's owner", name),
+    faults = add_fault(faults, "rule_rewrite",
+                       psprintf("rule %s rewrites statements, with the rights of the table's owner", name),
                        psprintf("DROP RULE %s ON %s; /* use a trigger */", name, relation_name(relid)));
   });
   return faults;
@@ -107,10 +110,10 @@ List *check_rules(List *faults, Oid relid, Image image) {
 // The walk through what a view reads.
 struct Reading {
   Image image;
-  Oid view;        // whose query it is
-  Oid role;        // as whom its relations are read
-  bool any_role;   // materialised views: their contents are for all
-  Oid found;       // a tenant table that is read past its policies
+  Oid view;       // whose query it is
+  Oid role;       // as whom its relations are read
+  bool any_role;  // materialised views: their contents are for all
+  Oid found;      // a tenant table that is read past its policies
 };
 
 void read_view(Reading *reading, Oid relid, Oid role);
@@ -138,7 +141,8 @@ bool read_node(Node *node, void *context) {
     return false;
   }
   if (IsA(node, Query)) {
-    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(read_node), context, QTW_EXAMINE_RTES_BEFORE);
+    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(read_node), context,
+                             QTW_EXAMINE_RTES_BEFORE);
   }
   return expression_tree_walker(node, compat::tree_walker(read_node), context);
 }
@@ -153,7 +157,8 @@ bool is_security_invoker(Oid relid, Image image) {
   HeapTuple tuple = systable_getnext(scan);
   bool isnull = true;
   Datum options = static_cast<Datum>(0);
-  if (HeapTupleIsValid(tuple)) options = heap_getattr(tuple, Anum_pg_class_reloptions, RelationGetDescr(catalog), &isnull);
+  if (HeapTupleIsValid(tuple))
+    options = heap_getattr(tuple, Anum_pg_class_reloptions, RelationGetDescr(catalog), &isnull);
   if (!isnull) {
     const ListCell *cell;
     List *list = untransformRelOptions(options);
@@ -193,8 +198,10 @@ List *materialized_view_faults(Oid relid, Image image) {
   Reading reading = {image, InvalidOid, InvalidOid, true, InvalidOid};
   read_view(&reading, relid, InvalidOid);
   if (!OidIsValid(reading.found)) return NIL;
-  return add_fault(NIL, "matview", psprintf("it keeps rows of %s, and nothing keeps its readers to their tenant", relation_name(reading.found)),
-                   psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", relation_name(relid)));
+  return add_fault(
+      NIL, "matview",
+      psprintf("it keeps rows of %s, and nothing keeps its readers to their tenant", relation_name(reading.found)),
+      psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", relation_name(relid)));
 }
 
 }  // namespace

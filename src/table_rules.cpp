@@ -50,8 +50,9 @@ const char *type_for_new_column() {
 void check_column(Report *report, AttrNumber attribute) {
   if (attribute == InvalidAttrNumber) {
     add(report, "no_tenant_column", psprintf("there is no column %s", quote_identifier(tenant_column)),
-        psprintf("ALTER TABLE %s ADD COLUMN %s %s; /* UPDATE the rows that are there */ %s", relation_name(report->relid),
-                 quote_identifier(tenant_column), type_for_new_column(), protect_call(report->relid, attribute)));
+        psprintf("ALTER TABLE %s ADD COLUMN %s %s; /* UPDATE the rows that are there */ %s",
+                 relation_name(report->relid), quote_identifier(tenant_column), type_for_new_column(),
+                 protect_call(report->relid, attribute)));
     return;
   }
   if (is_not_null(report->relid, attribute, report->image)) return;
@@ -81,11 +82,12 @@ void check_parents(Report *report, List *policies, AttrNumber attribute, bool en
   List *parents = parents_of(report->relid, report->image);
   if (parents == NIL || !enabled || !has_confining_policy(policies, attribute, false)) return;
   const Oid parent = linitial_oid(parents);
-  const char *detach = relation_image(report->relid, report->image).is_partition
-                           ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(report->relid))
-                           : alter(report->relid, psprintf("NO INHERIT %s", relation_name(parent)));
-  add(report, "unlike_parent", psprintf("its rows are also read through %s, which is no tenant table", relation_name(parent)),
-      detach);
+  const char *detach =
+      relation_image(report->relid, report->image).is_partition
+          ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(report->relid))
+          : alter(report->relid, psprintf("NO INHERIT %s", relation_name(parent)));
+  add(report, "unlike_parent",
+      psprintf("its rows are also read through %s, which is no tenant table", relation_name(parent)), detach);
 }
 
 // The commands that a RESTRICTIVE policy confines for every role.
@@ -128,8 +130,8 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
           remedy);
     } else {
       add(report, "not_confined",
-          psprintf("policy \"%s\" FOR %s does not confine rows to the tenant, nor does a RESTRICTIVE policy", policy->name,
-                   command_words(open)),
+          psprintf("policy \"%s\" FOR %s does not confine rows to the tenant, nor does a RESTRICTIVE policy",
+                   policy->name, command_words(open)),
           remedy);
     }
   }
@@ -152,7 +154,8 @@ bool has_confining_policy(List *policies, AttrNumber attribute, bool restrictive
   foreach (cell, policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
     if (restrictive_only && policy->permissive) continue;
-    if (names(policy, attribute) && (confines(policy->qual, attribute) || confines(policy->check, attribute))) return true;
+    if (names(policy, attribute) && (confines(policy->qual, attribute) || confines(policy->check, attribute)))
+      return true;
   }
   return false;
 }
@@ -184,7 +187,8 @@ const char *relation_name(Oid relid) {
 const char *protect_call(Oid relid, AttrNumber attribute) {
   const char *relation = quote_literal_cstr(relation_name(relid));
   const char *column = attribute != InvalidAttrNumber ? get_attname(relid, attribute, true) : nullptr;
-  if (column == nullptr || strcmp(column, tenant_column) == 0) return psprintf("SELECT rls_tenant.protect(%s);", relation);
+  if (column == nullptr || strcmp(column, tenant_column) == 0)
+    return psprintf("SELECT rls_tenant.protect(%s);", relation);
   return psprintf("SELECT rls_tenant.protect(%s, %s);", relation, quote_literal_cstr(column));
 }
 
