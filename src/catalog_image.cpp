@@ -6,14 +6,14 @@ namespace rls_tenant {
 
 namespace {
 
-// Runs fn on the first row of a catalog whose columns are as the keys say.
+// Runs fn on the first attribute that is as the two keys say.
 template <typename Fn>
-void with_row(Oid catalog, Oid index, Image image, ScanKey keys, int count, Fn fn) {
+void with_row(Oid index, Image image, ScanKey keys, Fn fn) {
   static_assert(jump_safe<Fn>);
-  Relation relation = table_open(catalog, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(relation, index, true, image, count, keys);
+  Relation relation = table_open(AttributeRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(relation, index, true, image, 2, keys);
   HeapTuple tuple = systable_getnext(scan);
-  if (HeapTupleIsValid(tuple)) fn(tuple);
+  if (HeapTupleIsValid(tuple)) fn(reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple)));
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
 }
@@ -24,30 +24,13 @@ void with_attribute(Oid relid, AttrNumber attribute, Image image, Fn fn) {
   ScanKeyData keys[2];
   ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
   ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(attribute));
-  with_row(AttributeRelationId, AttributeRelidNumIndexId, image, keys, 2,
-           [&](HeapTuple tuple) { fn(reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))); });
+  with_row(AttributeRelidNumIndexId, image, keys, fn);
 }
 
 RelationImage read_class(HeapTuple tuple) {
   const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
   return {true,           form->relkind, form->relispartition, form->relrowsecurity, form->relforcerowsecurity,
           form->relnatts, form->relowner};
-}
-
-// One column of the rows of pg_inherits where another is relid.
-List *inheritance(Oid relid, AttrNumber key_column, Oid index, bool parents, Image image) {
-  List *result = NIL;
-  Relation catalog = table_open(InheritsRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, key_column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, index, true, image, 1, &key);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    const Form_pg_inherits form = reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple));
-    result = lappend_oid(result, parents ? form->inhparent : form->inhrelid);
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
-  return result;
 }
 
 }  // namespace
@@ -66,9 +49,8 @@ RelationImage relation_image(Oid relid, Image image) {
     with_syscache(RELOID, ObjectIdGetDatum(relid), [&](HeapTuple tuple) { result = read_class(tuple); });
     return result;
   }
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  with_row(RelationRelationId, ClassOidIndexId, image, &key, 1, [&](HeapTuple tuple) { result = read_class(tuple); });
+  for_catalog_rows(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid, image,
+                   [&](HeapTuple tuple, TupleDesc) { result = read_class(tuple); });
   return result;
 }
 
@@ -78,8 +60,7 @@ AttrNumber attribute_named(Oid relid, const char *name, Image image) {
   ScanKeyData keys[2];
   ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
   ScanKeyInit(&keys[1], Anum_pg_attribute_attname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
-  with_row(AttributeRelationId, AttributeRelidNameIndexId, image, keys, 2,
-           [&](HeapTuple tuple) { result = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnum; });
+  with_row(AttributeRelidNameIndexId, image, keys, [&](Form_pg_attribute form) { result = form->attnum; });
   return result;
 }
 
@@ -99,11 +80,21 @@ bool is_not_null(Oid relid, AttrNumber attribute, Image image) {
 }
 
 List *parents_of(Oid relid, Image image) {
-  return inheritance(relid, Anum_pg_inherits_inhrelid, InheritsRelidSeqnoIndexId, true, image);
+  List *result = NIL;
+  for_catalog_rows(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid, image,
+                   [&](HeapTuple tuple, TupleDesc) {
+                     result = lappend_oid(result, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
+                   });
+  return result;
 }
 
 List *children_of(Oid relid, Image image) {
-  return inheritance(relid, Anum_pg_inherits_inhparent, InheritsParentIndexId, false, image);
+  List *result = NIL;
+  for_catalog_rows(InheritsRelationId, InheritsParentIndexId, Anum_pg_inherits_inhparent, relid, image,
+                   [&](HeapTuple tuple, TupleDesc) {
+                     result = lappend_oid(result, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhrelid);
+                   });
+  return result;
 }
 
 }  // namespace rls_tenant

@@ -12,6 +12,21 @@ using Image = Snapshot;
 Image image_before_transaction();
 void end_image(Image image);
 
+// Runs fn(tuple, tuple descriptor) on the rows of a catalog where an OID column, the first of that index, has a value.
+template <typename Fn>
+void for_catalog_rows(Oid catalog_oid, Oid index, AttrNumber column, Oid value, Image image, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Relation catalog = table_open(catalog_oid, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value));
+  SysScanDesc scan = systable_beginscan(catalog, index, true, image, 1, &key);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    fn(tuple, RelationGetDescr(catalog));
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+}
+
 // A relation's row in pg_class.
 struct RelationImage {
   bool found;

@@ -92,9 +92,9 @@ const char *source_of_condition(const Node *expression, AttrNumber attribute) {
 }
 
 // An expression column of a policy, as a tree.
-Node *stored_expression(Relation catalog, HeapTuple tuple, AttrNumber column) {
+Node *stored_expression(TupleDesc description, HeapTuple tuple, AttrNumber column) {
   bool isnull;
-  const Datum datum = heap_getattr(tuple, column, RelationGetDescr(catalog), &isnull);
+  const Datum datum = heap_getattr(tuple, column, description, &isnull);
   return isnull ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(datum)));
 }
 
@@ -113,9 +113,9 @@ uint32 commands_of(char polcmd) {
   }
 }
 
-bool names_public(Relation catalog, HeapTuple tuple) {
+bool names_public(TupleDesc description, HeapTuple tuple) {
   bool isnull;
-  const Datum datum = heap_getattr(tuple, Anum_pg_policy_polroles, RelationGetDescr(catalog), &isnull);
+  const Datum datum = heap_getattr(tuple, Anum_pg_policy_polroles, description, &isnull);
   if (isnull) return true;
   const ArrayType *roles = DatumGetArrayTypePCopy(datum);
   const Oid *oids = reinterpret_cast<const Oid *>(ARR_DATA_PTR(roles));
@@ -134,23 +134,18 @@ bool is_true(const Node *expression) {
 
 List *relation_policies(Oid relid, Image image) {
   List *policies = NIL;
-  Relation catalog = table_open(PolicyRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_policy_polrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, PolicyPolrelidPolnameIndexId, true, image, 1, &key);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+  const auto read = [&](HeapTuple tuple, TupleDesc description) {
     const Form_pg_policy form = reinterpret_cast<Form_pg_policy>(GETSTRUCT(tuple));
     Policy *policy = static_cast<Policy *>(palloc0(sizeof(Policy)));
     policy->name = pstrdup(NameStr(form->polname));
     policy->commands = commands_of(form->polcmd);
     policy->permissive = form->polpermissive;
-    policy->to_public = names_public(catalog, tuple);
-    policy->qual = stored_expression(catalog, tuple, Anum_pg_policy_polqual);
-    policy->check = stored_expression(catalog, tuple, Anum_pg_policy_polwithcheck);
+    policy->to_public = names_public(description, tuple);
+    policy->qual = stored_expression(description, tuple, Anum_pg_policy_polqual);
+    policy->check = stored_expression(description, tuple, Anum_pg_policy_polwithcheck);
     policies = lappend(policies, policy);
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  };
+  for_catalog_rows(PolicyRelationId, PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, relid, image, read);
   return policies;
 }
 

@@ -92,18 +92,12 @@ void for_event_rows(Oid function_oid, Fn fn) {
 }
 
 // The relation that an object of another catalog belongs to: a policy's or rewrite rule's.
-Oid relation_of(Oid catalog_oid, Oid index, AttrNumber key_column, AttrNumber relation_column, Oid object) {
+Oid relation_of(Oid catalog, Oid index, AttrNumber key_column, AttrNumber relation_column, Oid object) {
   Oid result = InvalidOid;
-  Relation catalog = table_open(catalog_oid, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, key_column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
-  SysScanDesc scan = systable_beginscan(catalog, index, true, nullptr, 1, &key);
-  HeapTuple tuple = systable_getnext(scan);
-  bool isnull;
-  if (HeapTupleIsValid(tuple))
-    result = DatumGetObjectId(heap_getattr(tuple, relation_column, RelationGetDescr(catalog), &isnull));
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  for_catalog_rows(catalog, index, key_column, object, nullptr, [&](HeapTuple tuple, TupleDesc description) {
+    bool isnull;
+    result = DatumGetObjectId(heap_getattr(tuple, relation_column, description, &isnull));
+  });
   return result;
 }
 
@@ -199,14 +193,9 @@ bool in_trusted_extension(Oid catalog, Oid object) {
   const Oid extension = getExtensionOfObject(catalog, object);
   if (!OidIsValid(extension)) return false;
   Oid owner = InvalidOid;
-  Relation relation = table_open(ExtensionRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
-  SysScanDesc scan = systable_beginscan(relation, ExtensionOidIndexId, true, nullptr, 1, &key);
-  HeapTuple tuple = systable_getnext(scan);
-  if (HeapTupleIsValid(tuple)) owner = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner;
-  systable_endscan(scan);
-  table_close(relation, AccessShareLock);
+  for_catalog_rows(
+      ExtensionRelationId, ExtensionOidIndexId, Anum_pg_extension_oid, extension, nullptr,
+      [&](HeapTuple tuple, TupleDesc) { owner = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner; });
   return OidIsValid(owner) && superuser_arg(owner);
 }
 

@@ -38,16 +38,6 @@ void check_owner(const SourceRow *row) {
            errhint("Call this as the owner, or as a member of that role.")));
 }
 
-const SourceRow *row_named(const char *name) {
-  List *rows = source_rows();
-  const ListCell *cell;
-  foreach (cell, rows) {
-    const SourceRow *row = static_cast<const SourceRow *>(lfirst(cell));
-    if (strcmp(row->name, name) == 0) return row;
-  }
-  return nullptr;
-}
-
 // Runs one statement on the table of sources, which nobody else may write, with text arguments.
 void write_sources(const char *sql, const char *const *arguments, int count) {
   as_owner(source_table(), 0, [&] {
@@ -145,7 +135,7 @@ RT_FUNCTION(rls_tenant_add_membership) {
                     "A membership source is a table or a view.");
   }
   check_owner(&row);
-  if (row_named(row.name) != nullptr) {
+  if (source_row(row.name) != nullptr) {
     ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("there is a membership source \"%s\" already", row.name),
                     errdetail("Policies may rely on it."),
                     errhint("SELECT rls_tenant.drop_membership(%s); in the same transaction replaces it.",
@@ -171,7 +161,7 @@ RT_FUNCTION(rls_tenant_add_membership) {
 // drop_membership(name)
 RT_FUNCTION(rls_tenant_drop_membership) {
   const char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-  const SourceRow *row = row_named(name);
+  const SourceRow *row = source_row(name);
   if (row == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no membership source \"%s\"", name),
                     errdetail("Nothing was dropped."), errhint("SELECT name FROM rls_tenant.membership_sources();")));

@@ -215,17 +215,13 @@ bool has_change_trigger(Oid relid) {
   constexpr int16 type =
       TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
   bool found = false;
-  Relation catalog = table_open(TriggerRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, nullptr, 1, &key);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple) && !found; tuple = systable_getnext(scan)) {
-    const Form_pg_trigger form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
-    found = form->tgfoid == function && form->tgtype == type && form->tgenabled == TRIGGER_FIRES_ALWAYS &&
-            form->tgattr.dim1 == 0 && heap_attisnull(tuple, Anum_pg_trigger_tgqual, RelationGetDescr(catalog));
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  for_catalog_rows(TriggerRelationId, TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid, relid, nullptr,
+                   [&](HeapTuple tuple, TupleDesc description) {
+                     const Form_pg_trigger form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+                     found |= form->tgfoid == function && form->tgtype == type &&
+                              form->tgenabled == TRIGGER_FIRES_ALWAYS && form->tgattr.dim1 == 0 &&
+                              heap_attisnull(tuple, Anum_pg_trigger_tgqual, description);
+                   });
   return found;
 }
 

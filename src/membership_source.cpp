@@ -243,16 +243,6 @@ void forget(Source **link) {
   MemoryContextDelete(source->memory);
 }
 
-const SourceRow *find_row(const char *name) {
-  List *rows = source_rows();
-  const ListCell *cell;
-  foreach (cell, rows) {
-    const SourceRow *row = static_cast<const SourceRow *>(lfirst(cell));
-    if (strcmp(row->name, name) == 0) return row;
-  }
-  return nullptr;
-}
-
 // Reads a source, into memory of its own that hangs on the current one until it is complete.
 Source *read_source(const SourceRow *row) {
   const Inspection inspection = inspect_as_owner(row);
@@ -312,6 +302,16 @@ List *source_rows() {
   return rows;
 }
 
+const SourceRow *source_row(const char *name) {
+  List *rows = source_rows();
+  const ListCell *cell;
+  foreach (cell, rows) {
+    const SourceRow *row = static_cast<const SourceRow *>(lfirst(cell));
+    if (strcmp(row->name, name) == 0) return row;
+  }
+  return nullptr;
+}
+
 List *check_source(const SourceRow *row) { return inspect_as_owner(row).reach.tables; }
 
 Source *find_source(const char *name) {
@@ -327,7 +327,7 @@ Source *find_source(const char *name) {
   if (*link != nullptr) forget(link);
   for (int attempt = 0;; attempt++) {
     const uint64 before = invalidations;
-    const SourceRow *row = find_row(name);
+    const SourceRow *row = source_row(name);
     if (row == nullptr) {
       ereport(ERROR,
               (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no membership source \"%s\"", name),

@@ -63,6 +63,9 @@ __attribute__((noinline)) void while_busy(const Fn &fn) {
 // The rows of membership_source, as SourceRows, by name.
 List *source_rows();
 
+// The row of that name, or nullptr.
+const SourceRow *source_row(const char *name);
+
 // Checks that a row makes a source; an error if not. Gives the tables to be watched, as OIDs.
 List *check_source(const SourceRow *row);
 

@@ -70,30 +70,17 @@ List *foreign_key_fault(List *faults, Oid relid, AttrNumber tenant, HeapTuple tu
 }
 
 List *check_foreign_keys(List *faults, Oid relid, AttrNumber tenant, Image image) {
-  Relation catalog = table_open(ConstraintRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, image, 1, &key);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    faults = foreign_key_fault(faults, relid, tenant, tuple, RelationGetDescr(catalog), image);
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, image,
+                   [&](HeapTuple tuple, TupleDesc description) {
+                     faults = foreign_key_fault(faults, relid, tenant, tuple, description, image);
+                   });
   return faults;
 }
 
 // The rules of a relation: for a view the one that is its query, too. fn gets each row of pg_rewrite.
 template <typename Fn>
 void for_rules(Oid relid, Image image, Fn fn) {
-  Relation catalog = table_open(RewriteRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_rewrite_ev_class, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, RewriteRelRulenameIndexId, true, image, 1, &key);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    fn(tuple, RelationGetDescr(catalog));
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  for_catalog_rows(RewriteRelationId, RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, relid, image, fn);
 }
 
 // What a rule makes of a statement runs with the rights of the table's owner.
@@ -150,25 +137,18 @@ bool read_node(Node *node, void *context) {
 // Whether a view's options say security_invoker.
 bool is_security_invoker(Oid relid, Image image) {
   bool result = false;
-  Relation catalog = table_open(RelationRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(catalog, ClassOidIndexId, true, image, 1, &key);
-  HeapTuple tuple = systable_getnext(scan);
-  bool isnull = true;
-  Datum options = static_cast<Datum>(0);
-  if (HeapTupleIsValid(tuple))
-    options = heap_getattr(tuple, Anum_pg_class_reloptions, RelationGetDescr(catalog), &isnull);
-  if (!isnull) {
-    const ListCell *cell;
+  const auto read = [&](HeapTuple tuple, TupleDesc description) {
+    bool isnull;
+    const Datum options = heap_getattr(tuple, Anum_pg_class_reloptions, description, &isnull);
+    if (isnull) return;
     List *list = untransformRelOptions(options);
+    const ListCell *cell;
     foreach (cell, list) {
       DefElem *option = lfirst_node(DefElem, cell);
       if (strcmp(option->defname, "security_invoker") == 0) result = defGetBoolean(option);
     }
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  };
+  for_catalog_rows(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid, image, read);
   return result;
 }
 
