@@ -166,6 +166,18 @@ bool confines(const Node *expression, AttrNumber attribute) {
   return !any;
 }
 
+const Node *open_branch(const Node *expression, AttrNumber attribute) {
+  if (confines(expression, attribute)) return nullptr;
+  if (expression == nullptr || !IsA(expression, BoolExpr)) return expression;
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+  const ListCell *cell;
+  foreach (cell, boolean->boolop == OR_EXPR ? boolean->args : NIL) {
+    const Node *open = open_branch(static_cast<const Node *>(lfirst(cell)), attribute);
+    if (open != nullptr) return open;
+  }
+  return expression;
+}
+
 const char *membership_of(const Policy *policy, AttrNumber attribute) {
   if (policy->qual == nullptr || !IsA(policy->qual, BoolExpr)) return source_of_condition(policy->qual, attribute);
   const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(policy->qual);

@@ -25,6 +25,9 @@ List *relation_policies(Oid relid, Image image = nullptr);
 // Whether the expression can only be true for rows whose attribute equals the tenant of the context.
 bool confines(const Node *expression, AttrNumber attribute);
 
+// The part of an expression that lets rows of other tenants through: a branch of OR, or all of it; nullptr: it confines.
+const Node *open_branch(const Node *expression, AttrNumber attribute);
+
 // The membership source by which a policy confines rows: is_member(attribute), alone or in AND; nullptr: none.
 const char *membership_of(const Policy *policy, AttrNumber attribute);
 

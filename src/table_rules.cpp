@@ -2,6 +2,7 @@
 
 #include "table_rules.hpp"
 
+#include "condition.hpp"
 #include "functions.hpp"
 
 namespace rls_tenant {
@@ -101,6 +102,17 @@ uint32 floor_of(List *policies, AttrNumber attribute, bool to_public) {
   return result;
 }
 
+// What of a policy lets other tenants' rows through, in words; empty where there is nothing to quote.
+const char *open_part(const Report *report, const Policy *policy, AttrNumber attribute) {
+  const bool by_check = policy->qual == nullptr || confines(policy->qual, attribute);
+  const Node *open = open_branch(by_check ? policy->check : policy->qual, attribute);
+  Relation relation = open != nullptr ? try_relation_open(report->relid, AccessShareLock) : nullptr;
+  if (relation == nullptr) return "";
+  const char *text = deparse_condition(relation, const_cast<Node *>(open));
+  relation_close(relation, AccessShareLock);
+  return psprintf(": %s %s", by_check ? "WITH CHECK" : "USING", text);
+}
+
 // is_part: rows are reached through a parent, so the table itself may show nothing.
 void check_policies(Report *report, List *policies, AttrNumber attribute, bool enabled, bool is_part) {
   const char *remedy = protect_call(report->relid, attribute);
@@ -130,8 +142,8 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
           remedy);
     } else {
       add(report, "not_confined",
-          psprintf("policy \"%s\" FOR %s does not confine rows to the tenant, nor does a RESTRICTIVE policy",
-                   policy->name, command_words(open)),
+          psprintf("policy \"%s\" FOR %s does not confine rows to the tenant%s, nor does a RESTRICTIVE policy",
+                   policy->name, command_words(open), open_part(report, policy, attribute)),
           remedy);
     }
   }
