@@ -101,50 +101,48 @@ Oid relation_of(Oid catalog, Oid index, AttrNumber key_column, AttrNumber relati
   return result;
 }
 
-// A table with rows from before the transaction that forced row-level security hides from its owner: this one, or one
-// that a foreign key of it refers to. InvalidOid: none.
-Oid hidden_by_row_security(Oid relid) {
-  List *tables = list_make1_oid(relid);
-  Relation relation = table_open(relid, NoLock);
-  const ListCell *cell;
-  List *keys = RelationGetFKeyList(relation);
-  foreach (cell, keys) tables = lappend_oid(tables, static_cast<const ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
-  table_close(relation, NoLock);
-  const Image before = image_before_transaction();
-  Oid result = InvalidOid;
-  foreach (cell, tables) {
-    const Oid table = lfirst_oid(cell);
-    if (!OidIsValid(result) && is_enabled_and_forced(table) && relation_image(table, before).found) result = table;
+// The table that a part of ALTER TABLE has checked a foreign key to; InvalidOid: it has checked none.
+Oid checked_foreign_key(Oid relid, const AlterTableCmd *command) {
+  if (compat::adds_constraint(command) && command->def != nullptr && IsA(command->def, Constraint)) {
+    const Constraint *constraint = reinterpret_cast<const Constraint *>(command->def);
+    if (constraint->contype != CONSTR_FOREIGN || constraint->skip_validation) return InvalidOid;
+    return RangeVarGetRelid(constraint->pktable, NoLock, true);
   }
-  end_image(before);
+  Oid result = InvalidOid;
+  if (!compat::validates_constraint(command)) return result;
+  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, nullptr,
+                   [&](HeapTuple tuple, TupleDesc) {
+                     const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+                     if (strcmp(NameStr(form->conname), command->name) == 0) result = form->confrelid;
+                   });
   return result;
+}
+
+// Whether a table has rows from before the transaction, perhaps, that forced row-level security hides from its owner.
+bool hides_rows(Oid relid, Image before) {
+  return is_enabled_and_forced(relid) && relation_image(relid, before).found;
 }
 
 // PostgreSQL checks the rows that are there when it adds or validates a foreign key, as the role that does so: under
 // row-level security it sees those of one tenant, and believes the others.
 void check_foreign_key_commands(Oid relid, List *subcommands) {
-  if (guard_mode == mode_off || stands_aside() || has_bypassrls_privilege(GetUserId())) return;
+  if (stands_aside() || has_bypassrls_privilege(GetUserId())) return;
+  const Image before = image_before_transaction();
   const ListCell *cell;
   foreach (cell, subcommands) {
-    const AlterTableCmd *command =
-        reinterpret_cast<const AlterTableCmd *>(static_cast<const CollectedATSubcmd *>(lfirst(cell))->parsetree);
-    bool checks = compat::validates_constraint(command);
-    if (compat::adds_constraint(command) && command->def != nullptr && IsA(command->def, Constraint)) {
-      const Constraint *constraint = reinterpret_cast<const Constraint *>(command->def);
-      checks = constraint->contype == CONSTR_FOREIGN && !constraint->skip_validation;
-    }
-    if (!checks) continue;
-    const Oid hidden = hidden_by_row_security(relid);
-    if (!OidIsValid(hidden)) continue;
+    const Node *command = static_cast<const CollectedATSubcmd *>(lfirst(cell))->parsetree;
+    const Oid referenced = checked_foreign_key(relid, reinterpret_cast<const AlterTableCmd *>(command));
+    if (!OidIsValid(referenced) || (!hides_rows(relid, before) && !hides_rows(referenced, before))) continue;
     ereport(guard_mode == mode_warn ? WARNING : ERROR,
             (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
              errmsg("a foreign key of table %s was checked for the rows of one tenant only", relation_name(relid)),
              errdetail("fk_crosses: role \"%s\" sees but these of %s, and PostgreSQL marks the key as valid for all.",
-                       GetUserNameFromId(GetUserId(), true), relation_name(hidden)),
-             errhint("Add it NOT VALID, and let a role with BYPASSRLS run ALTER TABLE %s VALIDATE "
-                     "CONSTRAINT ...;",
+                       GetUserNameFromId(GetUserId(), true),
+                       relation_name(hides_rows(relid, before) ? relid : referenced)),
+             errhint("Add it NOT VALID, and let a role with BYPASSRLS run ALTER TABLE %s VALIDATE CONSTRAINT ...;",
                      relation_name(relid))));
   }
+  end_image(before);
 }
 
 // The columns of pg_event_trigger_ddl_commands() that matter here.
@@ -170,7 +168,7 @@ void note_command(TupleTableSlot *row) {
 }
 
 // The columns of pg_event_trigger_dropped_objects() that matter here.
-enum DropColumn : AttrNumber { drop_is_temporary = 6, drop_object_type = 7, drop_address_names = 11 };
+enum DropColumn : AttrNumber { drop_object_type = 7, drop_address_names = 11 };
 
 // Notes the table that a policy or column was taken from, be it by DROP … CASCADE of something else.
 void note_drop(TupleTableSlot *row) {

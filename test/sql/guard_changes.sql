@@ -136,6 +136,12 @@ ALTER TABLE other ADD CONSTRAINT twisted FOREIGN KEY (good_id, tenant_id) REFERE
 -- And are not believed to be valid for rows that nobody has looked at.
 BEGIN; SELECT rls_tenant.set_context(1); ALTER TABLE other VALIDATE CONSTRAINT whole; ROLLBACK;
 BEGIN; SELECT rls_tenant.set_context(1); ALTER TABLE other ADD FOREIGN KEY (tenant_id, good_id) REFERENCES good (tenant_id, id); ROLLBACK;
+-- Constraints of another kind, and keys to tables that hide nothing, are no matter.
+ALTER TABLE good ADD CONSTRAINT positive CHECK (id > 0) NOT VALID;
+ALTER TABLE good VALIDATE CONSTRAINT positive;
+ALTER TABLE legacy_bare ADD PRIMARY KEY (id);
+ALTER TABLE legacy ADD COLUMN bare int REFERENCES legacy_bare (id);
+ALTER TABLE legacy ADD FOREIGN KEY (id) REFERENCES legacy_bare (id);
 RESET ROLE;
 ALTER TABLE other VALIDATE CONSTRAINT whole;
 SET ROLE regress_changes_owner;
