@@ -6,6 +6,7 @@
 
 namespace rls_tenant {
 
+// How groups, and users, are compared.
 enum class GroupType : uint32 { uuid, bigint, text };
 
 // The SQL type of a group: uuid, bigint or text.

@@ -21,19 +21,16 @@ uint64 fills = 0;
 // The user as the source's column has it.
 Datum user_datum(const Source *source, const ContextValue *user) {
   switch (source->user_type) {
-    case ValueType::uuid:
+    case GroupType::uuid:
       if (!user->is_uuid) raise_unfit_context(Setting::user, user->bytes(), "uuid");
       return PointerGetDatum(&user->uuid);
-    case ValueType::bigint:
+    case GroupType::bigint:
       if (!user->is_bigint) raise_unfit_context(Setting::user, user->bytes(), "bigint");
       return Int64GetDatum(user->bigint);
-    default:
+    case GroupType::text:
       return PointerGetDatum(user->text);
   }
-}
-
-Oid user_type_oid(const Source *source) {
-  return source->user_type == ValueType::uuid ? UUIDOID : source->user_type == ValueType::bigint ? INT8OID : TEXTOID;
+  pg_unreachable();
 }
 
 void append_text(StringInfo texts, Datum datum, TextKey *key) {
@@ -88,7 +85,7 @@ Answer *query_source(Source *source, const ContextValue *user) {
   as_owner(source->relid, SECURITY_NOFORCE_RLS, [&] {
     SPI_connect();
     if (source->plan == nullptr) {
-      Oid type = user_type_oid(source);
+      Oid type = group_type_oid(source->user_type);
       SPIPlanPtr plan = SPI_prepare(source->query, 1, &type);
       if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
       SPI_keepplan(plan);

@@ -90,25 +90,9 @@ Oid column_type(const SourceRow *row, const char *column, const char *role) {
                              quote_identifier(column), relation_name(row->relid), format_type_be(type), role));
 }
 
-ValueType user_type(const SourceRow *row) {
-  const Oid type = column_type(row, row->user_column, "user");
-  switch (type) {
-    case UUIDOID:
-      return ValueType::uuid;
-    case INT8OID:
-    case INT4OID:
-    case INT2OID:
-      return ValueType::bigint;
-    case TEXTOID:
-    case VARCHAROID:
-      return ValueType::text;
-    default:
-      raise_type(row, row->user_column, type, "user");
-  }
-}
-
-GroupType group_type(const SourceRow *row) {
-  const Oid type = column_type(row, row->group_column, "group");
+// How a user or group is compared: by the type of its column.
+GroupType key_type(const SourceRow *row, const char *column, const char *role) {
+  const Oid type = column_type(row, column, role);
   switch (type) {
     case UUIDOID:
       return GroupType::uuid;
@@ -120,7 +104,7 @@ GroupType group_type(const SourceRow *row) {
     case VARCHAROID:
       return GroupType::text;
     default:
-      raise_type(row, row->group_column, type, "group");
+      raise_type(row, column, type, role);
   }
 }
 
@@ -145,7 +129,7 @@ void check_role_column(const SourceRow *row) {
 
 // What a row comes to. Locks the relation, so that it keeps its name until the transaction ends.
 struct Inspection {
-  ValueType user_type;
+  GroupType user_type;
   GroupType group_type;
   Reach reach;
   const char *query;
@@ -156,8 +140,8 @@ Inspection inspect(const SourceRow *row) {
   if (relation == nullptr) raise_broken(row, "Its relation has been dropped.");
   Inspection result = {};
   reach_relation(&result.reach, row->relid);
-  result.user_type = user_type(row);
-  result.group_type = group_type(row);
+  result.user_type = key_type(row, row->user_column, "user");
+  result.group_type = key_type(row, row->group_column, "group");
   if (row->role_column != nullptr) check_role_column(row);
   StringInfoData query;
   initStringInfo(&query);

@@ -24,7 +24,7 @@ struct Source {
   uint64 id;  // of this reading: no other has it
   char *name;
   Oid relid;
-  ValueType user_type;
+  GroupType user_type;
   GroupType group_type;
   bool has_roles;
   bool asks_clock;
