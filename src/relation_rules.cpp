@@ -100,22 +100,24 @@ struct Reading {
   Oid view;       // whose query it is
   Oid role;       // as whom its relations are read
   bool any_role;  // materialised views: their contents are for all
-  Oid found;      // a tenant table that is read past its policies
+  Oid bypass;  // as whom
+  List *found;  // the tenant tables that are read past their policies
 };
 
 void read_view(Reading *reading, Oid relid, Oid role);
 
 void read_relation(Reading *reading, Oid relid) {
-  if (relid == reading->view || OidIsValid(reading->found)) return;
+  if (relid == reading->view) return;
   const RelationImage relation = relation_image(relid, reading->image);
   if (relation.kind == RELKIND_VIEW) {
     Reading inner = *reading;
     read_view(&inner, relid, reading->role);
-    if (OidIsValid(inner.found)) reading->role = inner.role;
+    if (list_length(inner.found) > list_length(reading->found)) reading->bypass = inner.bypass;
     reading->found = inner.found;
   } else if ((reading->any_role || has_bypassrls_privilege(reading->role)) &&
              tenant_key(relid, reading->image) != InvalidAttrNumber) {
-    reading->found = relid;
+    reading->found = list_append_unique_oid(reading->found, relid);
+    reading->bypass = reading->role;
   }
 }
 
@@ -164,23 +166,32 @@ void read_view(Reading *reading, Oid relid, Oid role) {
   });
 }
 
+// All of them: where the transaction adds one, that is new.
+const char *relation_names(List *relations) {
+  StringInfoData names;
+  initStringInfo(&names);
+  const ListCell *cell;
+  foreach (cell, relations) appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", relation_name(lfirst_oid(cell)));
+  return names.data;
+}
+
 List *view_faults(Oid relid, Image image) {
-  Reading reading = {image, InvalidOid, InvalidOid, false, InvalidOid};
+  Reading reading = {image, InvalidOid, InvalidOid, false, InvalidOid, NIL};
   read_view(&reading, relid, InvalidOid);
-  if (!OidIsValid(reading.found)) return NIL;
+  if (reading.found == NIL) return NIL;
   return add_fault(NIL, "view_bypass",
-                   psprintf("it reads %s as role \"%s\", whom no policy holds", relation_name(reading.found),
-                            GetUserNameFromId(reading.role, true)),
+                   psprintf("it reads %s as role \"%s\", whom no policy holds", relation_names(reading.found),
+                            GetUserNameFromId(reading.bypass, true)),
                    psprintf("ALTER VIEW %s SET (security_invoker = on);", relation_name(relid)));
 }
 
 List *materialized_view_faults(Oid relid, Image image) {
-  Reading reading = {image, InvalidOid, InvalidOid, true, InvalidOid};
+  Reading reading = {image, InvalidOid, InvalidOid, true, InvalidOid, NIL};
   read_view(&reading, relid, InvalidOid);
-  if (!OidIsValid(reading.found)) return NIL;
+  if (reading.found == NIL) return NIL;
   return add_fault(
       NIL, "matview",
-      psprintf("it keeps rows of %s, and nothing keeps its readers to their tenant", relation_name(reading.found)),
+      psprintf("it keeps rows of %s, and nothing keeps its readers to their tenant", relation_names(reading.found)),
       psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", relation_name(relid)));
 }
 

@@ -129,6 +129,14 @@ CREATE MATERIALIZED VIEW kept AS SELECT count(*) FROM good WITH NO DATA;
 CREATE RULE quiet AS ON DELETE TO good DO INSTEAD NOTHING;
 CREATE RULE quiet AS ON DELETE TO legacy DO INSTEAD NOTHING;
 
+-- A view that leaked before may stay, but not read more.
+RESET ROLE;
+SET rls_tenant.guard = off;
+CREATE VIEW leaky AS SELECT id FROM good;
+RESET rls_tenant.guard;
+CREATE OR REPLACE VIEW leaky AS SELECT id FROM good WHERE id > 0;
+CREATE OR REPLACE VIEW leaky AS SELECT id FROM good UNION ALL SELECT id FROM other;
+SET ROLE regress_changes_owner;
 -- Foreign keys between tenant tables hold tenant to tenant.
 ALTER TABLE other ADD FOREIGN KEY (good_id) REFERENCES good (id) NOT VALID;
 ALTER TABLE other ADD CONSTRAINT whole FOREIGN KEY (tenant_id, good_id) REFERENCES good (tenant_id, id) NOT VALID;
