@@ -100,8 +100,8 @@ struct Reading {
   Oid view;       // whose query it is
   Oid role;       // as whom its relations are read
   bool any_role;  // materialised views: their contents are for all
-  Oid bypass;  // as whom
-  List *found;  // the tenant tables that are read past their policies
+  Oid bypass;     // as whom
+  List *found;    // the tenant tables that are read past their policies
 };
 
 void read_view(Reading *reading, Oid relid, Oid role);
@@ -171,7 +171,8 @@ const char *relation_names(List *relations) {
   StringInfoData names;
   initStringInfo(&names);
   const ListCell *cell;
-  foreach (cell, relations) appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", relation_name(lfirst_oid(cell)));
+  foreach (cell, relations)
+    appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", relation_name(lfirst_oid(cell)));
   return names.data;
 }
 
