@@ -78,17 +78,219 @@ bool is_tenant_condition(const OpExpr *expression, AttrNumber attribute) {
   return (is_attribute(left, attribute) && is_tenant(right)) || (is_attribute(right, attribute) && is_tenant(left));
 }
 
-// The source of a condition is_member(attribute) or is_member(attribute, 'source'); nullptr if it is none.
-const char *source_of_condition(const Node *expression, AttrNumber attribute) {
+// The expressions that a condition puts together by AND: itself, if it is no AND.
+List *conjuncts(Node *expression) {
+  if (expression == nullptr) return NIL;
+  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR)
+    return list_make1(expression);
+  List *result = NIL;
+  const ListCell *cell;
+  foreach (cell, reinterpret_cast<BoolExpr *>(expression)->args) {
+    result = list_concat(result, conjuncts(static_cast<Node *>(lfirst(cell))));
+  }
+  return result;
+}
+
+// The source that a condition is_member(column) or is_member(column, 'source') asks; nullptr if it is none.
+const char *source_of(const Node *expression) {
   if (expression == nullptr || !IsA(expression, FuncExpr)) return nullptr;
   const FuncExpr *call = reinterpret_cast<const FuncExpr *>(expression);
-  if (!is_membership_check(call->funcid) || !is_attribute(static_cast<const Node *>(linitial(call->args)), attribute)) {
-    return nullptr;
-  }
+  if (!is_membership_check(call->funcid)) return nullptr;
   if (list_length(call->args) == 1) return default_source;  // a default is filled in when the query is planned
   const Node *source = static_cast<const Node *>(lsecond(call->args));
   if (!IsA(source, Const) || reinterpret_cast<const Const *>(source)->constisnull) return nullptr;
   return TextDatumGetCString(reinterpret_cast<const Const *>(source)->constvalue);
+}
+
+const Node *first_argument(const Node *call) {
+  return static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(call)->args));
+}
+
+// The same, for the attribute of the policy's relation.
+const char *source_of_condition(const Node *expression, AttrNumber attribute) {
+  const char *source = source_of(expression);
+  return source != nullptr && is_attribute(first_argument(expression), attribute) ? source : nullptr;
+}
+
+// What EXISTS (SELECT … FROM o WHERE …), or column IN (SELECT …), asks for, as far as it is understood: columns that are
+// equal. "Own" are those of the relations that it reads, "outer" those of the policy's relation.
+struct Join {
+  const Query *query;
+  List *own;    // Vars of its own, …
+  List *outer;  // … and at the same place the outer Var that each must equal
+  List *own_tenant;    // Vars of its own that must be the tenant
+  List *outer_tenant;  // outer ones
+};
+
+// One side of an equality.
+struct Term {
+  enum { own, outer, tenant, other } kind;
+  Var *var;
+};
+
+// inside: the term is part of the sub-select, where the policy's relation is one level up.
+Term term_of(const Node *node, bool inside) {
+  if (is_tenant(node)) return {Term::tenant, nullptr};
+  node = strip_relabel(node);
+  if (node == nullptr || !IsA(node, Var)) return {Term::other, nullptr};
+  Var *var = reinterpret_cast<Var *>(const_cast<Node *>(node));
+  if (var->varattno <= 0) return {Term::other, nullptr};
+  if (var->varlevelsup == (inside ? 1u : 0u) && var->varno == 1) return {Term::outer, var};
+  if (var->varlevelsup == 0 && inside) return {Term::own, var};
+  return {Term::other, nullptr};
+}
+
+void add_equality(Join *join, Term left, Term right) {
+  for (int turn = 0; turn < 2; turn++) {
+    if (left.kind == Term::own && right.kind == Term::outer) {
+      join->own = lappend(join->own, left.var);
+      join->outer = lappend(join->outer, right.var);
+    }
+    if (left.kind == Term::own && right.kind == Term::tenant) join->own_tenant = lappend(join->own_tenant, left.var);
+    if (left.kind == Term::outer && right.kind == Term::tenant)
+      join->outer_tenant = lappend(join->outer_tenant, left.var);
+    const Term other = left;
+    left = right;
+    right = other;
+  }
+}
+
+// Whether a query gives a row only where its WHERE is true. (An aggregate gives one of nothing.)
+bool is_plain_select(const Query *query) {
+  return query->commandType == CMD_SELECT && query->setOperations == nullptr && !query->hasAggs &&
+         query->groupClause == NIL && query->groupingSets == NIL && query->havingQual == nullptr &&
+         !query->hasWindowFuncs && !query->hasTargetSRFs && query->limitCount == nullptr &&
+         query->limitOffset == nullptr;
+}
+
+// What a sub-select's WHERE says.
+void read_where(Join *join) {
+  const ListCell *cell;
+  foreach (cell, conjuncts(join->query->jointree->quals)) {
+    const Node *part = static_cast<const Node *>(lfirst(cell));
+    if (IsA(part, OpExpr) && is_equality(reinterpret_cast<const OpExpr *>(part))) {
+      const List *args = reinterpret_cast<const OpExpr *>(part)->args;
+      add_equality(join, term_of(static_cast<const Node *>(linitial(args)), true),
+                   term_of(static_cast<const Node *>(lsecond(args)), true));
+    } else if (source_of(part) != nullptr) {
+      add_equality(join, term_of(first_argument(part), true), {Term::tenant, nullptr});
+    }
+  }
+}
+
+// What column IN (…), (column, column) IN (…) or column = ANY (…) says of a sub-select's targets.
+void read_in(Join *join, Node *test) {
+  const ListCell *cell;
+  foreach (cell, conjuncts(test)) {
+    const Node *part = static_cast<const Node *>(lfirst(cell));
+    if (!IsA(part, OpExpr) || !is_equality(reinterpret_cast<const OpExpr *>(part))) continue;
+    const List *args = reinterpret_cast<const OpExpr *>(part)->args;
+    const Node *target = strip_relabel(static_cast<const Node *>(lsecond(args)));
+    if (!IsA(target, Param) || reinterpret_cast<const Param *>(target)->paramkind != PARAM_SUBLINK) continue;
+    const int number = reinterpret_cast<const Param *>(target)->paramid;
+    const TargetEntry *entry = list_nth_node(TargetEntry, join->query->targetList, number - 1);
+    add_equality(join, term_of(static_cast<const Node *>(linitial(args)), false),
+                 term_of(reinterpret_cast<const Node *>(entry->expr), true));
+  }
+}
+
+// Reads EXISTS or IN; false if it is neither, or not understood.
+bool read_join(const Node *expression, Join *join) {
+  *join = {};
+  if (expression == nullptr || !IsA(expression, SubLink)) return false;
+  const SubLink *link = reinterpret_cast<const SubLink *>(expression);
+  if ((link->subLinkType != EXISTS_SUBLINK && link->subLinkType != ANY_SUBLINK) || !IsA(link->subselect, Query))
+    return false;
+  join->query = castNode(Query, link->subselect);
+  if (!is_plain_select(join->query)) return false;
+  read_where(join);
+  if (link->subLinkType == ANY_SUBLINK) read_in(join, link->testexpr);
+  return true;
+}
+
+bool has_column(List *vars, Index varno, AttrNumber attribute) {
+  const ListCell *cell;
+  foreach (cell, vars) {
+    const Var *var = lfirst_node(Var, cell);
+    if (static_cast<Index>(var->varno) == varno && var->varattno == attribute) return true;
+  }
+  return false;
+}
+
+// Whether what a join asks for makes the outer attribute equal to the tenant.
+bool join_confines_attribute(const Join *join, AttrNumber attribute) {
+  if (has_column(join->outer_tenant, 1, attribute)) return true;
+  const ListCell *own, *outer;
+  forboth(own, join->own, outer, join->outer) {
+    const Var *var = lfirst_node(Var, own);
+    if (lfirst_node(Var, outer)->varattno == attribute && has_column(join->own_tenant, var->varno, var->varattno))
+      return true;
+  }
+  return false;
+}
+
+// Whether a join picks at most one row of a relation: all columns of its primary key are given. (What inherits from a table
+// may hold the key once more.)
+bool is_whole_key(const Join *join, Index varno, const RangeTblEntry *entry) {
+  Relation relation = try_relation_open(entry->relid, AccessShareLock);
+  if (relation == nullptr) return false;
+  Bitmapset *key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+  bool whole = !bms_is_empty(key) &&
+               !(entry->inh && entry->relkind == RELKIND_RELATION && relation->rd_rel->relhassubclass);
+  for (int member = bms_next_member(key, -1); member >= 0; member = bms_next_member(key, member)) {
+    const AttrNumber attribute = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
+    if (!has_column(join->own, varno, attribute) && !has_column(join->own_tenant, varno, attribute)) whole = false;
+  }
+  relation_close(relation, AccessShareLock);
+  return whole;
+}
+
+// Whether the attribute is what the policies of a relation under row-level security confine it by.
+bool is_tenant_key(Oid relid, AttrNumber attribute) {
+  if (!relation_image(relid).row_security) return false;
+  const ListCell *cell;
+  foreach (cell, relation_policies(relid)) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    if (says_tenant(policy, attribute)) return true;
+  }
+  return false;
+}
+
+// Whether a join gives the outer row the tenant of a row of another table: by that table's primary key.
+bool join_gives_tenant(const Join *join) {
+  const ListCell *cell;
+  foreach (cell, join->own_tenant) {
+    const Var *var = lfirst_node(Var, cell);
+    const RangeTblEntry *entry = rt_fetch(var->varno, join->query->rtable);
+    if (entry->rtekind == RTE_RELATION && is_whole_key(join, var->varno, entry) &&
+        is_tenant_key(entry->relid, var->varattno)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether a condition that is no AND, OR or NOT can only be true for rows of the tenant.
+bool leaf_confines(const Node *expression, AttrNumber attribute) {
+  Join join;
+  if (read_join(expression, &join))
+    return attribute != InvalidAttrNumber ? join_confines_attribute(&join, attribute) : join_gives_tenant(&join);
+  if (attribute == InvalidAttrNumber) return false;
+  if (IsA(expression, OpExpr)) return is_tenant_condition(reinterpret_cast<const OpExpr *>(expression), attribute);
+  return source_of_condition(expression, attribute) != nullptr;
+}
+
+// Whether some part of an expression, below AND and OR, confines by the attribute.
+bool has_confining_leaf(const Node *expression, AttrNumber attribute) {
+  check_stack_depth();
+  if (expression == nullptr) return false;
+  if (!IsA(expression, BoolExpr)) return leaf_confines(expression, attribute);
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+  const ListCell *cell;
+  foreach (cell, boolean->boolop == NOT_EXPR ? NIL : boolean->args) {
+    if (has_confining_leaf(static_cast<const Node *>(lfirst(cell)), attribute)) return true;
+  }
+  return false;
 }
 
 // An expression column of a policy, as a tree.
@@ -151,11 +353,9 @@ List *relation_policies(Oid relid, Image image) {
 
 bool confines(const Node *expression, AttrNumber attribute) {
   check_stack_depth();
-  if (expression == nullptr || attribute == InvalidAttrNumber) return false;
+  if (expression == nullptr) return false;
   if (IsA(expression, Const)) return !is_true(expression);  // false or NULL lets no row through
-  if (IsA(expression, OpExpr)) return is_tenant_condition(reinterpret_cast<const OpExpr *>(expression), attribute);
-  if (IsA(expression, FuncExpr)) return source_of_condition(expression, attribute) != nullptr;
-  if (!IsA(expression, BoolExpr)) return false;
+  if (!IsA(expression, BoolExpr)) return leaf_confines(expression, attribute);
   const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
   if (boolean->boolop == NOT_EXPR) return false;
   const bool any = boolean->boolop == AND_EXPR;  // one confined branch of AND is enough, OR needs them all
@@ -164,6 +364,29 @@ bool confines(const Node *expression, AttrNumber attribute) {
     if (confines(static_cast<const Node *>(lfirst(cell)), attribute) == any) return any;
   }
   return !any;
+}
+
+bool says_tenant(const Policy *policy, AttrNumber attribute) {
+  return (has_confining_leaf(policy->qual, attribute) && confines(policy->qual, attribute)) ||
+         (has_confining_leaf(policy->check, attribute) && confines(policy->check, attribute));
+}
+
+Bitmapset *join_columns(List *policies) {
+  Bitmapset *result = nullptr;
+  const auto add = [&](const Node *expression) {
+    const ListCell *cell, *outer;
+    foreach (cell, conjuncts(const_cast<Node *>(expression))) {
+      Join join;
+      if (!read_join(static_cast<const Node *>(lfirst(cell)), &join) || !join_gives_tenant(&join)) continue;
+      foreach (outer, join.outer) result = bms_add_member(result, lfirst_node(Var, outer)->varattno);
+    }
+  };
+  const ListCell *cell;
+  foreach (cell, policies) {
+    add(static_cast<const Policy *>(lfirst(cell))->qual);
+    add(static_cast<const Policy *>(lfirst(cell))->check);
+  }
+  return result;
 }
 
 const Node *open_branch(const Node *expression, AttrNumber attribute) {
@@ -190,19 +413,6 @@ const char *membership_of(const Policy *policy, AttrNumber attribute) {
 }
 
 namespace {
-
-// The expressions that a condition puts together by AND: itself, if it is no AND.
-List *conjuncts(Node *expression) {
-  if (expression == nullptr) return NIL;
-  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop != AND_EXPR)
-    return list_make1(expression);
-  List *result = NIL;
-  const ListCell *cell;
-  foreach (cell, reinterpret_cast<BoolExpr *>(expression)->args) {
-    result = list_concat(result, conjuncts(static_cast<Node *>(lfirst(cell))));
-  }
-  return result;
-}
 
 bool is_isolated_call(const Node *node) {
   return IsA(node, FuncExpr) && OidIsValid(isolated_function()) &&

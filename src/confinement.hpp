@@ -22,8 +22,15 @@ struct Policy {
 // The policies of a relation, by name; they exist whether or not row-level security is enabled.
 List *relation_policies(Oid relid, Image image = nullptr);
 
-// Whether the expression can only be true for rows whose attribute equals the tenant of the context.
+// Whether the expression can only be true for rows whose attribute equals the tenant of the context. InvalidAttrNumber, for
+// a relation without such an attribute: for rows that belong to a row of the tenant, by the primary key of a tenant table.
 bool confines(const Node *expression, AttrNumber attribute);
+
+// Whether a policy confines rows by a condition on the attribute. (The constant false confines, too, and says nothing.)
+bool says_tenant(const Policy *policy, AttrNumber attribute);
+
+// The attributes by which policies look up whose a row is, in a relation that does not say so itself.
+Bitmapset *join_columns(List *policies);
 
 // The part of an expression that lets rows of other tenants through: a branch of OR, or all of it; nullptr: it confines.
 const Node *open_branch(const Node *expression, AttrNumber attribute);

@@ -12,10 +12,9 @@ List *add_fault(List *faults, const char *rule, const char *detail, const char *
   return lappend(faults, fault);
 }
 
-// The tenant attribute of a tenant table or a part of one; InvalidAttrNumber if it is none.
-AttrNumber tenant_key(Oid relid, Image image) {
-  if (!is_tenant_table(relid, image) && !OidIsValid(tenant_ancestor(relid, image))) return InvalidAttrNumber;
-  return tenant_attribute(relid, relation_policies(relid, image), image);
+// Whether a relation is a tenant table or a part of one.
+bool keeps_tenants(Oid relid, Image image) {
+  return is_tenant_table(relid, image) || OidIsValid(tenant_ancestor(relid, image));
 }
 
 // An array column of a constraint: attribute numbers.
@@ -44,35 +43,52 @@ const char *with_tenant(Oid relid, AttrNumber tenant, const Key &key) {
   return list.data;
 }
 
+// Whether all columns of a key are those by which a table without tenant column looks up whose its rows are.
+bool is_looked_up(const Key &key, List *policies) {
+  Bitmapset *columns = join_columns(policies);
+  for (int i = 0; i < key.count; i++) {
+    if (!bms_is_member(key.attributes[i], columns)) return false;
+  }
+  return true;
+}
+
 // A foreign key between two tenant tables must hold the tenant to the tenant: the check of foreign keys asks no policy.
-List *foreign_key_fault(List *faults, Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description,
-                        Image image) {
+List *foreign_key_fault(List *faults, Oid relid, HeapTuple tuple, TupleDesc description, Image image) {
   const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
   if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid)) return faults;
-  const AttrNumber their_tenant = tenant_key(form->confrelid, image);
-  if (their_tenant == InvalidAttrNumber) return faults;
+  if (!keeps_tenants(form->confrelid, image)) return faults;
+  List *policies = relation_policies(relid, image);
+  const AttrNumber tenant = tenant_attribute(relid, policies, image);
+  const AttrNumber their_tenant = tenant_attribute(form->confrelid, relation_policies(form->confrelid, image), image);
+  const bool have_columns = tenant != InvalidAttrNumber && their_tenant != InvalidAttrNumber;
   const Key ours = read_key(tuple, Anum_pg_constraint_conkey, description);
   const Key theirs = read_key(tuple, Anum_pg_constraint_confkey, description);
-  for (int i = 0; i < ours.count && i < theirs.count; i++) {
+  for (int i = 0; have_columns && i < ours.count && i < theirs.count; i++) {
     if (ours.attributes[i] == tenant && theirs.attributes[i] == their_tenant) return faults;
   }
+  if (tenant == InvalidAttrNumber && is_looked_up(ours, policies)) return faults;
   const char *name = quote_identifier(NameStr(form->conname));
   const char *referenced = relation_name(form->confrelid);
+  const char *remedy = "";
+  if (image == nullptr) {
+    remedy = have_columns ? psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
+                                     "%s (%s); /* unique there */",
+                                     relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
+                                     with_tenant(form->confrelid, their_tenant, theirs))
+                          : psprintf("ALTER TABLE %s DROP CONSTRAINT %s; /* or give both tables a tenant column */",
+                                     relation_name(relid), name);
+  }
   return add_fault(
       faults, "fk_crosses",
       psprintf("foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of other tenants",
                name, referenced),
-      image != nullptr ? ""
-                       : psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s "
-                                  "(%s); /* unique there */",
-                                  relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
-                                  with_tenant(form->confrelid, their_tenant, theirs)));
+      remedy);
 }
 
-List *check_foreign_keys(List *faults, Oid relid, AttrNumber tenant, Image image) {
+List *check_foreign_keys(List *faults, Oid relid, Image image) {
   for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, image,
                    [&](HeapTuple tuple, TupleDesc description) {
-                     faults = foreign_key_fault(faults, relid, tenant, tuple, description, image);
+                     faults = foreign_key_fault(faults, relid, tuple, description, image);
                    });
   return faults;
 }
@@ -115,7 +131,7 @@ void read_relation(Reading *reading, Oid relid) {
     if (list_length(inner.found) > list_length(reading->found)) reading->bypass = inner.bypass;
     reading->found = inner.found;
   } else if ((reading->any_role || has_bypassrls_privilege(reading->role)) &&
-             tenant_key(relid, reading->image) != InvalidAttrNumber) {
+             keeps_tenants(relid, reading->image)) {
     reading->found = list_append_unique_oid(reading->found, relid);
     reading->bypass = reading->role;
   }
@@ -203,9 +219,8 @@ List *relation_faults(Oid relid, Image image) {
     case RELKIND_RELATION:
     case RELKIND_PARTITIONED_TABLE: {
       List *faults = table_faults(relid, image);
-      const AttrNumber tenant = tenant_key(relid, image);
-      if (tenant == InvalidAttrNumber) return faults;
-      return check_rules(check_foreign_keys(faults, relid, tenant, image), relid, image);
+      if (!keeps_tenants(relid, image)) return faults;
+      return check_rules(check_foreign_keys(faults, relid, image), relid, image);
     }
     case RELKIND_VIEW:
       return view_faults(relid, image);

@@ -115,7 +115,7 @@ const char *open_part(const Report *report, const Policy *policy, AttrNumber att
 
 // is_part: rows are reached through a parent, so the table itself may show nothing.
 void check_policies(Report *report, List *policies, AttrNumber attribute, bool enabled, bool is_part) {
-  const char *remedy = protect_call(report->relid, attribute);
+  const char *remedy = attribute != InvalidAttrNumber ? protect_call(report->relid, attribute) : nullptr;
   if (policies == NIL) {
     if (enabled && !is_part) add(report, "no_policy", "row-level security is enabled, but there is no policy", remedy);
     return;
@@ -130,6 +130,10 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
     any_permissive = true;
     const uint32 open = policy->commands & ~floor & ~confined_commands(policy, attribute);
     if (open == 0) continue;
+    if (attribute == InvalidAttrNumber) {
+      remedy = psprintf("DROP POLICY %s ON %s; /* or confine it */", quote_identifier(policy->name),
+                        relation_name(report->relid));
+    }
     if ((open & ~partial_floor) == 0) {
       add(report, "floor_not_public",
           psprintf("policy \"%s\" FOR %s leaves rows open to roles that no RESTRICTIVE policy names", policy->name,
@@ -148,16 +152,9 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
     }
   }
   if (!any_permissive && !is_part) {
-    add(report, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible", remedy);
+    add(report, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible",
+        remedy != nullptr ? remedy : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(report->relid)));
   }
-}
-
-// Whether a policy speaks of the attribute at all: false confines every attribute and says nothing of any.
-bool names(const Policy *policy, AttrNumber attribute) {
-  Bitmapset *used = nullptr;
-  pull_varattnos(policy->qual, 1, &used);
-  pull_varattnos(policy->check, 1, &used);
-  return bms_is_member(attribute - FirstLowInvalidHeapAttributeNumber, used);
 }
 
 // Whether some policy confines some command to the attribute.
@@ -166,8 +163,7 @@ bool has_confining_policy(List *policies, AttrNumber attribute, bool restrictive
   foreach (cell, policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
     if (restrictive_only && policy->permissive) continue;
-    if (names(policy, attribute) && (confines(policy->qual, attribute) || confines(policy->check, attribute)))
-      return true;
+    if (says_tenant(policy, attribute)) return true;
   }
   return false;
 }
@@ -177,7 +173,7 @@ bool has_whole_floor(List *policies, AttrNumber attribute) {
   const ListCell *cell;
   foreach (cell, policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
-    if (!policy->permissive && policy->to_public && names(policy, attribute) &&
+    if (!policy->permissive && policy->to_public && says_tenant(policy, attribute) &&
         confined_commands(policy, attribute) == all_commands) {
       return true;
     }
@@ -265,9 +261,11 @@ List *table_faults(Oid relid, Image image) {
   if (relation.is_partition && policies == NIL) return NIL;  // its partitioned table answers for it
   check_parents(&report, policies, attribute, relation.row_security);
   if (relation.is_partition) return report.faults;
-  check_column(&report, attribute);
+  // A table without tenant column can belong to tenants through another.
+  const bool says_whose = attribute != InvalidAttrNumber || has_confining_policy(policies, attribute, false);
+  if (attribute != InvalidAttrNumber || !says_whose) check_column(&report, attribute);
   check_row_security(&report, attribute, policies != NIL, relation.row_security, relation.forced);
-  if (attribute != InvalidAttrNumber) check_policies(&report, policies, attribute, relation.row_security, false);
+  if (says_whose) check_policies(&report, policies, attribute, relation.row_security, false);
   return report.faults;
 }
 

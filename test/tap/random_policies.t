@@ -161,7 +161,10 @@ sub leaf {
   if (chance(0.4)) {
     return [pick("$col = $get", "$get = $col", "$col = (SELECT $get)", "$col = (SELECT (SELECT $get) AS x)",
         "$col = rls_tenant.fast_tenant_$word()", "$col IN ($get)",
-        "$col = rls_tenant.current_tenant_$word(rls_tenant.tenant_setting())", "($col, 1) = ($get, 1)"), $plain];
+        "$col = rls_tenant.current_tenant_$word(rls_tenant.tenant_setting())", "($col, 1) = ($get, 1)", "$col IN (SELECT $get)",
+        "EXISTS (SELECT FROM trap.member m WHERE m.as_$word = $col AND $get = m.as_$word)",
+        "EXISTS (SELECT FROM trap.member m WHERE $col = $get)",
+        "$col IN (SELECT as_$word FROM trap.member WHERE as_$word = $get)"), $plain];
   }
   return [pick('false', 'NULL::boolean'), 1] if chance(0.08);
   my @open = (
@@ -173,7 +176,13 @@ sub leaf {
     "$col = rls_tenant.current_user_$word(rls_tenant.tenant_setting())",
     "$col = trap.current_tenant_$word()", "$col OPERATOR(trap.=) $get", "trap.yes($col)", "$col = $typed",
     "$col = ANY (ARRAY[$get, $typed])", "$col IN ($get, $typed)", "$col IN (SELECT as_$word FROM trap.member)",
-    "EXISTS (SELECT FROM trap.member WHERE as_$word = $get)", "$col = (SELECT $get UNION ALL SELECT $typed OFFSET 1)",
+    "EXISTS (SELECT FROM trap.member WHERE as_$word = $get)",
+    "EXISTS (SELECT FROM trap.member m WHERE m.as_$word = $col AND as_$word <> $get)",
+    "EXISTS (SELECT FROM trap.member m, trap.member n WHERE m.as_$word = $col AND n.as_$word = $get)",
+    "EXISTS (SELECT FROM trap.member m WHERE m.as_$word = $col OR m.as_$word = $get)",
+    "EXISTS (SELECT count(*) FROM trap.member m WHERE m.as_$word = $col AND m.as_$word = $get)",
+    "$col = ALL (SELECT as_$word FROM trap.member WHERE as_$word = $get AND flag)",
+    "$col IN (SELECT as_$word FROM trap.member m WHERE EXISTS (SELECT FROM trap.member WHERE m.as_$word = $get))", "$col = (SELECT $get UNION ALL SELECT $typed OFFSET 1)",
     "$col = (SELECT CASE WHEN flag THEN $get ELSE $typed END)", "$col = (SELECT $get WHERE flag)",
     "$col = (SELECT max(as_$word\::text)\::$word FROM trap.member)", "$col = coalesce($get, $typed)",
     "coalesce($col = $get, true)", "($col = $get) IS NOT FALSE", "($col = $get) IS TRUE", "($col = $get) IS DISTINCT FROM true",
