@@ -29,8 +29,15 @@ void with_attribute(Oid relid, AttrNumber attribute, Image image, Fn fn) {
 
 RelationImage read_class(HeapTuple tuple) {
   const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-  return {true,           form->relkind, form->relispartition, form->relrowsecurity, form->relforcerowsecurity,
-          form->relnatts, form->relowner};
+  return {true,
+          form->relkind,
+          form->relispartition,
+          form->relrowsecurity,
+          form->relforcerowsecurity,
+          form->relhasrules,
+          form->relhassubclass,
+          form->relnatts,
+          form->relowner};
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ struct RelationImage {
   bool is_partition;
   bool row_security;
   bool forced;
+  bool has_rules;
+  bool has_children;  // or had once
   AttrNumber attributes;
   Oid owner;
 };

@@ -65,10 +65,16 @@ bool is_attribute(const Node *node, AttrNumber attribute) {
 bool is_equality(const OpExpr *expression) {
   if (expression->opno >= FirstNormalObjectId || list_length(expression->args) != 2) return false;
   if (OidIsValid(expression->inputcollid) && !get_collation_isdeterministic(expression->inputcollid)) return false;
-  Oid left, right;
-  op_input_types(expression->opno, &left, &right);
-  if (left == BPCHAROID || right == BPCHAROID) return false;  // 'a' and 'a ' are two tenants, and equal here
-  return compat::is_index_equality(expression->opno);
+  static Oid judged = InvalidOid;  // PostgreSQL's own operators do not change
+  static bool verdict = false;
+  if (expression->opno != judged) {
+    Oid left, right;
+    op_input_types(expression->opno, &left, &right);
+    // As bpchar 'a' and 'a ' are equal, and two tenants.
+    verdict = left != BPCHAROID && right != BPCHAROID && compat::is_index_equality(expression->opno);
+    judged = expression->opno;
+  }
+  return verdict;
 }
 
 bool is_tenant_condition(const OpExpr *expression, AttrNumber attribute) {

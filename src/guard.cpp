@@ -28,6 +28,7 @@ int guard_mode = mode_refuse;
 HTAB *notes = nullptr;
 bool checking = false;        // what the check does itself is not noted
 Oid told_aside = InvalidOid;  // the role that was last told
+TimestampTz loaded_in = 0;  // the statement that loaded the library; on_object_access() has not seen all of it
 
 object_access_hook_type previous_access = nullptr;
 
@@ -167,6 +168,65 @@ void note_command(TupleTableSlot *row) {
   }
 }
 
+// Whether a statement makes no relation that the guard judges, nor changes one.
+bool is_irrelevant(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_IndexStmt:
+    case T_CreateSeqStmt:
+    case T_AlterSeqStmt:
+    case T_CreateFunctionStmt:
+    case T_CreateTrigStmt:
+    case T_CommentStmt:
+    case T_GrantStmt:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Whether nobody's code runs while ALTER TABLE does this part of its work, so that its table still has the name by which
+// the statement called it.
+bool keeps_names(const AlterTableCmd *command) {
+  switch (command->subtype) {
+    case AT_EnableRowSecurity:
+    case AT_DisableRowSecurity:
+    case AT_ForceRowSecurity:
+    case AT_NoForceRowSecurity:
+    case AT_SetNotNull:
+    case AT_DropNotNull:
+    case AT_ColumnDefault:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The relation of a statement, for those that can be told by their names: to have each object that a command made
+// described by pg_event_trigger_ddl_commands() costs more than all the rest. nullptr: it must be asked.
+const RangeVar *named_relation(const Node *statement) {
+  if (IsA(statement, CreatePolicyStmt)) return reinterpret_cast<const CreatePolicyStmt *>(statement)->table;
+  if (IsA(statement, AlterPolicyStmt)) return reinterpret_cast<const AlterPolicyStmt *>(statement)->table;
+  if (!IsA(statement, AlterTableStmt)) return nullptr;
+  const AlterTableStmt *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+  const ListCell *cell;
+  foreach (cell, alter->cmds) {
+    if (!keeps_names(lfirst_node(AlterTableCmd, cell))) return nullptr;
+  }
+  return alter->relation;
+}
+
+// Notes what a statement made or altered.
+void note_statement(const Node *statement) {
+  if (is_irrelevant(statement)) return;
+  if (IsA(statement, CreateStmt) && GetCurrentStatementStartTimestamp() != loaded_in) return;  // on_object_access() has noted it
+  const RangeVar *name = named_relation(statement);
+  if (name != nullptr) {
+    note(RangeVarGetRelid(name, NoLock, true));
+  } else {
+    for_event_rows(F_PG_EVENT_TRIGGER_DDL_COMMANDS, note_command);
+  }
+}
+
 // The columns of pg_event_trigger_dropped_objects() that matter here.
 enum DropColumn : AttrNumber { drop_object_type = 7, drop_address_names = 11 };
 
@@ -197,17 +257,36 @@ bool in_trusted_extension(Oid catalog, Oid object) {
   return OidIsValid(owner) && superuser_arg(owner);
 }
 
-// Whether the guard has nothing to say about a relation, whatever it looks like.
+// What the relation cache says of a relation: it holds what the transaction has made, so that no catalog is asked.
+struct Glance {
+  bool judged;  // a table or view that is still there, neither temporary nor the system's
+  bool is_new;  // made by this transaction
+  char kind;
+  bool has_children;  // or had once
+  bool is_partition;
+};
+
+Glance glance_at(Oid relid) {
+  Glance result = {};
+  Relation relation = RelationIdGetRelation(relid);
+  if (relation == nullptr) return result;
+  const Form_pg_class form = relation->rd_rel;
+  const bool has_rows = form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE ||
+                        form->relkind == RELKIND_VIEW || form->relkind == RELKIND_MATVIEW;
+  result.judged = has_rows && form->relpersistence != RELPERSISTENCE_TEMP &&
+                  (form->relnamespace >= FirstNormalObjectId || form->relnamespace == PG_PUBLIC_NAMESPACE);
+  result.is_new = relation->rd_createSubid != InvalidSubTransactionId;
+  result.kind = form->relkind;
+  result.has_children = form->relhassubclass;
+  result.is_partition = form->relispartition;
+  RelationClose(relation);
+  return result;
+}
+
+// Whether an extension answers for a relation, whatever it looks like. Two scans of pg_depend: ask it last.
 bool is_passed_over(Oid relid) {
-  const char kind = get_rel_relkind(relid);
-  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
-      kind != RELKIND_MATVIEW) {
-    return true;  // also: gone again
-  }
-  if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP) return true;
-  const Oid schema = get_rel_namespace(relid);
-  if (schema < FirstNormalObjectId && schema != PG_PUBLIC_NAMESPACE) return true;  // system schemas
-  return in_trusted_extension(RelationRelationId, relid) || in_trusted_extension(NamespaceRelationId, schema);
+  return in_trusted_extension(RelationRelationId, relid) ||
+         in_trusted_extension(NamespaceRelationId, get_rel_namespace(relid));
 }
 
 // Enables and forces row-level security.
@@ -220,14 +299,22 @@ void enable_row_security(Oid relid) {
   ereport(DEBUG1, (errmsg_internal("rls_tenant: row-level security enabled and forced on %s", relation_name(relid))));
 }
 
+// A relation that the check judges.
+struct Candidate {
+  Oid relid;
+  bool is_new;
+  bool alone;  // without parts, and part of nothing
+};
+
 // Protects the parts of tenant tables among a table and what is below it, so that partition managers go on working.
-void protect_parts(Oid relid) {
-  if (!OidIsValid(tenant_ancestor(relid)) && !is_tenant_table(relid)) return;
-  List *parts = find_all_inheritors(relid, NoLock, nullptr);
+void protect_parts(const Candidate *candidate) {
+  if (candidate->alone || !keeps_tenants(tenancy_of(candidate->relid))) return;
+  List *parts = find_all_inheritors(candidate->relid, NoLock, nullptr);
   const ListCell *cell;
   foreach (cell, parts) {
     const Oid part = lfirst_oid(cell);
-    if (is_passed_over(part) || is_enabled_and_forced(part) || !OidIsValid(tenant_ancestor(part))) continue;
+    if (is_enabled_and_forced(part) || !glance_at(part).judged || is_passed_over(part)) continue;
+    if (!OidIsValid(tenancy_of(part).ancestor)) continue;
     as_owner(part, 0, [&] { enable_row_security(part); });  // whoever commits may be another role
     CommandCounterIncrement();
   }
@@ -258,7 +345,7 @@ bool is_closed_part(const Check *check, Oid relid, const Fault *fault) {
 List *owner_fault(const Check *check, Oid relid) {
   const RelationImage before = relation_image(relid, check->before), now = relation_image(relid);
   if (!before.found || before.owner == now.owner || !has_bypassrls_privilege(now.owner) ||
-      has_bypassrls_privilege(before.owner) || !is_tenant_table(relid)) {
+      has_bypassrls_privilege(before.owner) || !tenancy_of(relid).is_tenant_table) {
     return NIL;
   }
   Fault *fault = static_cast<Fault *>(palloc(sizeof(Fault)));
@@ -269,11 +356,13 @@ List *owner_fault(const Check *check, Oid relid) {
 }
 
 // The faults that the transaction has brought, and that no exemption waives.
-List *new_faults(const Check *check, Oid relid) {
-  List *all = list_concat(relation_faults(relid), owner_fault(check, relid));
-  if (all == NIL) return NIL;
+List *new_faults(const Check *check, const Candidate *candidate) {
+  const Oid relid = candidate->relid;
+  List *all = relation_faults(relid);
+  if (!candidate->is_new) all = list_concat(all, owner_fault(check, relid));
+  if (all == NIL || is_passed_over(relid)) return NIL;
   // What becomes part of a tenant table shows that table's rows from now on.
-  const bool joins = tenant_ancestor(relid) != tenant_ancestor(relid, check->before);
+  const bool joins = tenancy_of(relid).ancestor != tenancy_of(relid, check->before).ancestor;
   List *old = joins ? NIL : relation_faults(relid, check->before);
   List *faults = NIL;
   const ListCell *cell;
@@ -291,7 +380,7 @@ List *new_faults(const Check *check, Oid relid) {
 // not, or gives nullptr. A table without tenant column stays as it is.
 const char *mend(Oid relid) {
   if (get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE) return nullptr;
-  if (tenant_attribute(relid, relation_policies(relid)) == InvalidAttrNumber) return nullptr;
+  if (tenancy_of(relid).attribute == InvalidAttrNumber) return nullptr;
   const char *problem = attempt([&] { run_statements(protect_statements(relid, nullptr, nullptr, nullptr)); });
   CommandCounterIncrement();
   return problem;
@@ -339,8 +428,16 @@ const char *kind_word(Oid relid) {
   }
 }
 
-void report_faults(Message *message, Oid relid, List *faults) {
-  const char *name = relation_name(relid);
+// A relation with what is wrong with it.
+struct Finding {
+  Oid relid;
+  const char *name;
+  List *faults;
+};
+
+void report_finding(Message *message, const Finding *finding) {
+  const Oid relid = finding->relid;
+  const char *name = finding->name;
   if (message->tables++ == 0) {
     message->first = name;
     message->first_kind = kind_word(relid);
@@ -349,7 +446,7 @@ void report_faults(Message *message, Oid relid, List *faults) {
                                      pattern_literal(get_rel_name(relid)));
   }
   const ListCell *cell;
-  foreach (cell, faults) {
+  foreach (cell, finding->faults) {
     const Fault *fault = static_cast<const Fault *>(lfirst(cell));
     appendStringInfo(&message->detail, "%s%s: %s: %s\n    %s", message->detail.len > 0 ? "\n" : "", name, fault->rule,
                      fault->detail, fault->remedy);
@@ -374,47 +471,53 @@ void raise_faults(const Message *message) {
                message->first_exempt)));
 }
 
-int compare_names(const ListCell *left, const ListCell *right) {
-  return strcmp(relation_name(lfirst_oid(left)), relation_name(lfirst_oid(right)));
+// The children that a relation has or had. (Partitions can be detached, and relhassubclass be reset.)
+List *all_children(Oid relid, const Glance &relation, Image before) {
+  if (!relation.has_children && (relation.is_new || relation.kind != RELKIND_PARTITIONED_TABLE)) return NIL;
+  return list_concat_unique_oid(children_of(relid), children_of(relid, before));
 }
 
-// A relation, and what is or was below it: ATTACH PARTITION and INHERIT make two tables one, DETACH makes one two.
-void add_with_parts(List **relations, HTAB *seen, Oid relid, Image before) {
+// Adds a relation, and what is or was below it: ATTACH PARTITION and INHERIT make two tables one, DETACH makes one two.
+void add_with_parts(List **candidates, HTAB *seen, Oid relid, Image before) {
   check_stack_depth();
   bool found;
   hash_search(seen, &relid, HASH_ENTER, &found);
-  if (found) return;
-  if (!is_passed_over(relid)) *relations = lappend_oid(*relations, relid);
+  const Glance relation = found ? Glance{} : glance_at(relid);
+  if (!relation.judged) return;
+  List *children = all_children(relid, relation, before);
+  Candidate *candidate = static_cast<Candidate *>(palloc(sizeof(Candidate)));
+  *candidate = {relid, relation.is_new, children == NIL && !relation.is_partition && parents_of(relid) == NIL};
+  *candidates = lappend(*candidates, candidate);
   const ListCell *cell;
-  List *parts = list_concat_unique_oid(children_of(relid), children_of(relid, before));
-  foreach (cell, parts) add_with_parts(relations, seen, lfirst_oid(cell), before);
+  foreach (cell, children) add_with_parts(candidates, seen, lfirst_oid(cell), before);
 }
 
-// The relations to judge that are still there, by name.
-List *noted_relations(Image before) {
+// The relations to judge.
+List *noted_candidates(Image before) {
   HASHCTL control = {};
   control.keysize = control.entrysize = sizeof(Oid);
   control.hcxt = CurrentMemoryContext;
   HTAB *seen = hash_create("rls_tenant relations seen", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-  List *relations = NIL;
+  List *candidates = NIL;
   HASH_SEQ_STATUS status;
   hash_seq_init(&status, notes);
   for (Oid *relid = static_cast<Oid *>(hash_seq_search(&status)); relid != nullptr;
        relid = static_cast<Oid *>(hash_seq_search(&status))) {
-    add_with_parts(&relations, seen, *relid, before);
+    add_with_parts(&candidates, seen, *relid, before);
   }
-  list_sort(relations, compare_names);
-  return relations;
+  return candidates;
 }
 
 // Protects what is faulty and can be; parents first, since that protects their parts.
-void mend_all(List *tables, const Check *check, Message *message) {
+void mend_all(List *candidates, const Check *check, Message *message) {
   for (int pass = 0; pass < 2; pass++) {
     const ListCell *cell;
-    foreach (cell, tables) {
-      const Oid relid = lfirst_oid(cell);
-      if ((parents_of(relid) == NIL) != (pass == 0) || OidIsValid(tenant_ancestor(relid))) continue;
-      if (new_faults(check, relid) == NIL) continue;
+    foreach (cell, candidates) {
+      const Candidate *candidate = static_cast<const Candidate *>(lfirst(cell));
+      const Oid relid = candidate->relid;
+      const Tenancy tenancy = tenancy_of(relid);
+      if ((tenancy.parents == NIL) != (pass == 0) || OidIsValid(tenancy.ancestor)) continue;
+      if (new_faults(check, candidate) == NIL) continue;
       const char *text = mend(relid);
       if (text == nullptr) continue;
       Problem *problem = static_cast<Problem *>(palloc(sizeof(Problem)));
@@ -424,20 +527,31 @@ void mend_all(List *tables, const Check *check, Message *message) {
   }
 }
 
+int compare_findings(const ListCell *left, const ListCell *right) {
+  return strcmp(static_cast<const Finding *>(lfirst(left))->name, static_cast<const Finding *>(lfirst(right))->name);
+}
+
 // The check itself, with a snapshot and memory of its own.
 void check_relations() {
   const Check check = {load_exemptions(), image_before_transaction()};
   if (check.exemptions != nullptr) {  // else the extension was dropped in this transaction, or is not in this database
     Message message = {};
     initStringInfo(&message.detail);
-    List *relations = noted_relations(check.before);
+    List *candidates = noted_candidates(check.before);
     const ListCell *cell;
-    if (guard_mode == mode_protect) mend_all(relations, &check, &message);
-    foreach (cell, relations) protect_parts(lfirst_oid(cell));
-    foreach (cell, relations) {
-      List *faults = new_faults(&check, lfirst_oid(cell));
-      if (faults != NIL) report_faults(&message, lfirst_oid(cell), faults);
+    if (guard_mode == mode_protect) mend_all(candidates, &check, &message);
+    foreach (cell, candidates) protect_parts(static_cast<const Candidate *>(lfirst(cell)));
+    List *findings = NIL;
+    foreach (cell, candidates) {
+      const Candidate *candidate = static_cast<const Candidate *>(lfirst(cell));
+      List *faults = new_faults(&check, candidate);
+      if (faults == NIL) continue;
+      Finding *finding = static_cast<Finding *>(palloc(sizeof(Finding)));
+      *finding = {candidate->relid, relation_name(candidate->relid), faults};
+      findings = lappend(findings, finding);
     }
+    list_sort(findings, compare_findings);
+    foreach (cell, findings) report_finding(&message, static_cast<const Finding *>(lfirst(cell)));
     if (message.tables > 0) raise_faults(&message);
   }
   end_image(check.before);
@@ -484,7 +598,7 @@ void check_called(FunctionCallInfo fcinfo) {
 
 RT_FUNCTION(rls_tenant_guard_note_ddl) {
   check_called(fcinfo);
-  if (is_watching()) for_event_rows(F_PG_EVENT_TRIGGER_DDL_COMMANDS, note_command);
+  if (is_watching()) note_statement(reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree);
   PG_RETURN_NULL();
 }
 
@@ -500,6 +614,7 @@ void guard_init() {
       "refuse: the transaction fails; protect: they are protected where that is possible; warn; off.", &guard_mode,
       mode_refuse, mode_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   RegisterXactCallback(at_transaction_event, nullptr);
+  loaded_in = GetCurrentStatementStartTimestamp();
   previous_access = object_access_hook;
   object_access_hook = on_object_access;
 }

@@ -18,7 +18,8 @@ constexpr char access_name[] = "tenant_access";
 struct Plan {
   Oid relid;
   const char *relation;  // its quoted name
-  AttrNumber attribute;
+  AttrNumber tenant;     // the tenant attribute that the table has, InvalidAttrNumber if none
+  AttrNumber attribute;  // the one it shall have
   const char *column;      // its quoted name
   const char *membership;  // the source by which users see the rows of several tenants, or nullptr: of the context's
   const char *getter;      // rls_tenant.current_tenant_…()
@@ -91,7 +92,7 @@ void find_column(Plan *plan, const char *column) {
   if (column != nullptr) {
     plan->attribute = get_attnum(plan->relid, column);
   } else {
-    plan->attribute = tenant_attribute(plan->relid, plan->policies);
+    plan->attribute = plan->tenant;
     column = default_tenant_column();
   }
   if (plan->attribute <= 0) {
@@ -140,7 +141,7 @@ void find_column(Plan *plan, const char *column) {
 const char *present_membership(const Plan *plan, const char *column) {
   const Policy *policy = policy_named(plan, isolation_name);
   const AttrNumber attribute =
-      column != nullptr ? get_attnum(plan->relid, column) : tenant_attribute(plan->relid, plan->policies);
+      column != nullptr ? get_attnum(plan->relid, column) : plan->tenant;
   return policy != nullptr && attribute > 0 ? membership_of(policy, attribute) : nullptr;
 }
 
@@ -344,14 +345,16 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
 
 List *protect_statements(Oid relid, const char *column, const char *access, const char *membership) {
   check_relation(relid);
-  if (get_rel_relispartition(relid) && !OidIsValid(tenant_ancestor(relid))) {
+  const Tenancy tenancy = tenancy_of(relid);
+  if (tenancy.relation.is_partition && !OidIsValid(tenancy.ancestor)) {
     refuse_relation(relid, "It is a partition of a table that is not protected.",
                     "Protect the partitioned table: that protects its partitions, too.");
   }
   Plan plan = {};
   plan.relid = relid;
   plan.relation = relation_name(relid);
-  plan.policies = relation_policies(relid);
+  plan.policies = tenancy.policies;
+  plan.tenant = tenancy.attribute;
   plan.membership = membership != nullptr ? membership : present_membership(&plan, column);
   if (plan.membership != nullptr && *plan.membership == '\0') plan.membership = nullptr;
   find_column(&plan, column);

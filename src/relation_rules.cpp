@@ -12,11 +12,6 @@ List *add_fault(List *faults, const char *rule, const char *detail, const char *
   return lappend(faults, fault);
 }
 
-// Whether a relation is a tenant table or a part of one.
-bool keeps_tenants(Oid relid, Image image) {
-  return is_tenant_table(relid, image) || OidIsValid(tenant_ancestor(relid, image));
-}
-
 // An array column of a constraint: attribute numbers.
 struct Key {
   const int16 *attributes;
@@ -53,24 +48,24 @@ bool is_looked_up(const Key &key, List *policies) {
 }
 
 // A foreign key between two tenant tables must hold the tenant to the tenant: the check of foreign keys asks no policy.
-List *foreign_key_fault(List *faults, Oid relid, HeapTuple tuple, TupleDesc description, Image image) {
+List *foreign_key_fault(List *faults, const Tenancy &table, HeapTuple tuple, TupleDesc description) {
+  const Oid relid = table.relid;
   const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
   if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid)) return faults;
-  if (!keeps_tenants(form->confrelid, image)) return faults;
-  List *policies = relation_policies(relid, image);
-  const AttrNumber tenant = tenant_attribute(relid, policies, image);
-  const AttrNumber their_tenant = tenant_attribute(form->confrelid, relation_policies(form->confrelid, image), image);
+  const Tenancy referenced_table = tenancy_of(form->confrelid, table.image);
+  if (!keeps_tenants(referenced_table)) return faults;
+  const AttrNumber tenant = table.attribute, their_tenant = referenced_table.attribute;
   const bool have_columns = tenant != InvalidAttrNumber && their_tenant != InvalidAttrNumber;
   const Key ours = read_key(tuple, Anum_pg_constraint_conkey, description);
   const Key theirs = read_key(tuple, Anum_pg_constraint_confkey, description);
   for (int i = 0; have_columns && i < ours.count && i < theirs.count; i++) {
     if (ours.attributes[i] == tenant && theirs.attributes[i] == their_tenant) return faults;
   }
-  if (tenant == InvalidAttrNumber && is_looked_up(ours, policies)) return faults;
+  if (tenant == InvalidAttrNumber && is_looked_up(ours, table.policies)) return faults;
   const char *name = quote_identifier(NameStr(form->conname));
   const char *referenced = relation_name(form->confrelid);
   const char *remedy = "";
-  if (image == nullptr) {
+  if (table.image == nullptr) {
     remedy = have_columns ? psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
                                      "%s (%s); /* unique there */",
                                      relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
@@ -85,10 +80,10 @@ List *foreign_key_fault(List *faults, Oid relid, HeapTuple tuple, TupleDesc desc
       remedy);
 }
 
-List *check_foreign_keys(List *faults, Oid relid, Image image) {
-  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, image,
+List *check_foreign_keys(List *faults, const Tenancy &table) {
+  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, table.relid, table.image,
                    [&](HeapTuple tuple, TupleDesc description) {
-                     faults = foreign_key_fault(faults, relid, tuple, description, image);
+                     faults = foreign_key_fault(faults, table, tuple, description);
                    });
   return faults;
 }
@@ -100,12 +95,13 @@ void for_rules(Oid relid, Image image, Fn fn) {
 }
 
 // What a rule makes of a statement runs with the rights of the table's owner.
-List *check_rules(List *faults, Oid relid, Image image) {
-  for_rules(relid, image, [&](HeapTuple tuple, TupleDesc) {
+List *check_rules(List *faults, const Tenancy &table) {
+  if (!table.relation.has_rules) return faults;
+  for_rules(table.relid, table.image, [&](HeapTuple tuple, TupleDesc) {
     const char *name = quote_identifier(NameStr(reinterpret_cast<Form_pg_rewrite>(GETSTRUCT(tuple))->rulename));
     faults = add_fault(faults, "rule_rewrite",
                        psprintf("rule %s rewrites statements, with the rights of the table's owner", name),
-                       psprintf("DROP RULE %s ON %s; /* use a trigger */", name, relation_name(relid)));
+                       psprintf("DROP RULE %s ON %s; /* use a trigger */", name, relation_name(table.relid)));
   });
   return faults;
 }
@@ -131,7 +127,7 @@ void read_relation(Reading *reading, Oid relid) {
     if (list_length(inner.found) > list_length(reading->found)) reading->bypass = inner.bypass;
     reading->found = inner.found;
   } else if ((reading->any_role || has_bypassrls_privilege(reading->role)) &&
-             keeps_tenants(relid, reading->image)) {
+             keeps_tenants(tenancy_of(relid, reading->image))) {
     reading->found = list_append_unique_oid(reading->found, relid);
     reading->bypass = reading->role;
   }
@@ -218,9 +214,9 @@ List *relation_faults(Oid relid, Image image) {
   switch (relation_image(relid, image).kind) {
     case RELKIND_RELATION:
     case RELKIND_PARTITIONED_TABLE: {
-      List *faults = table_faults(relid, image);
-      if (!keeps_tenants(relid, image)) return faults;
-      return check_rules(check_foreign_keys(faults, relid, image), relid, image);
+      const Tenancy table = tenancy_of(relid, image);
+      List *faults = table_faults(table);
+      return keeps_tenants(table) ? check_rules(check_foreign_keys(faults, table), table) : faults;
     }
     case RELKIND_VIEW:
       return view_faults(relid, image);

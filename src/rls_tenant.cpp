@@ -7,7 +7,7 @@
 #include "functions.hpp"
 #include "guard.hpp"
 #include "membership.hpp"
-#include "table_rules.hpp"
+#include "tenant_table.hpp"
 
 extern "C" {
 __attribute__((visibility("default"))) const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME();
@@ -29,7 +29,7 @@ void _PG_init() {
   functions_init();
   execution_init();
   membership_init();
-  table_rules_init();
+  tenant_table_init();
   guard_init();
   MarkGUCPrefixReserved("rls_tenant");
 }

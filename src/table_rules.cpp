@@ -9,20 +9,12 @@ namespace rls_tenant {
 
 namespace {
 
-char *tenant_column;
-
-// The setting's value must be able to name a column.
-bool check_tenant_column(char **newval, void **, GucSource) {
-  const size_t length = strlen(*newval);
-  if (length > 0 && length < NAMEDATALEN) return true;
-  GUC_check_errdetail("The name of a column has 1 to %d bytes.", NAMEDATALEN - 1);
-  return false;
-}
-
 // The list of faults while it grows.
 struct Report {
+  const Tenancy *table;
   Oid relid;
   Image image;
+  AttrNumber attribute;  // the tenant's
   List *faults;
 };
 
@@ -48,7 +40,9 @@ const char *type_for_new_column() {
   }
 }
 
-void check_column(Report *report, AttrNumber attribute) {
+void check_column(Report *report) {
+  const AttrNumber attribute = report->attribute;
+  const char *tenant_column = default_tenant_column();
   if (attribute == InvalidAttrNumber) {
     add(report, "no_tenant_column", psprintf("there is no column %s", quote_identifier(tenant_column)),
         psprintf("ALTER TABLE %s ADD COLUMN %s %s; /* UPDATE the rows that are there */ %s",
@@ -62,29 +56,27 @@ void check_column(Report *report, AttrNumber attribute) {
       alter(report->relid, psprintf("ALTER COLUMN %s SET NOT NULL", column)));
 }
 
-void check_row_security(Report *report, AttrNumber attribute, bool has_policies, bool enabled, bool forced) {
-  if (!enabled) {
-    if (has_policies) {
+void check_row_security(Report *report) {
+  if (!report->table->relation.row_security) {
+    if (report->table->policies != NIL) {
       add(report, "rls_off_with_policies", "it has policies, but row-level security is not enabled",
           alter(report->relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
-    } else if (attribute != InvalidAttrNumber) {
-      add(report, "rls_off", "row-level security is not enabled", protect_call(report->relid, attribute));
+    } else if (report->attribute != InvalidAttrNumber) {
+      add(report, "rls_off", "row-level security is not enabled", protect_call(report->relid, report->attribute));
     }
-  } else if (!forced) {
+  } else if (!report->table->relation.forced) {
     add(report, "rls_not_forced", "row-level security is not forced, so the owner passes it by",
         alter(report->relid, "FORCE ROW LEVEL SECURITY"));
   }
 }
 
-bool has_confining_policy(List *policies, AttrNumber attribute, bool restrictive_only);
-
 // Called for tables without tenant ancestor: what a parent that is no tenant table shows, no policy of the child hides.
-void check_parents(Report *report, List *policies, AttrNumber attribute, bool enabled) {
-  List *parents = parents_of(report->relid, report->image);
-  if (parents == NIL || !enabled || !has_confining_policy(policies, attribute, false)) return;
+void check_parents(Report *report) {
+  const List *parents = report->table->parents;
+  if (parents == NIL || !report->table->is_tenant_table) return;
   const Oid parent = linitial_oid(parents);
   const char *detach =
-      relation_image(report->relid, report->image).is_partition
+      report->table->relation.is_partition
           ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(report->relid))
           : alter(report->relid, psprintf("NO INHERIT %s", relation_name(parent)));
   add(report, "unlike_parent",
@@ -103,7 +95,8 @@ uint32 floor_of(List *policies, AttrNumber attribute, bool to_public) {
 }
 
 // What of a policy lets other tenants' rows through, in words; empty where there is nothing to quote.
-const char *open_part(const Report *report, const Policy *policy, AttrNumber attribute) {
+const char *open_part(const Report *report, const Policy *policy) {
+  const AttrNumber attribute = report->attribute;
   const bool by_check = policy->qual == nullptr || confines(policy->qual, attribute);
   const Node *open = open_branch(by_check ? policy->check : policy->qual, attribute);
   Relation relation = open != nullptr ? try_relation_open(report->relid, AccessShareLock) : nullptr;
@@ -114,10 +107,13 @@ const char *open_part(const Report *report, const Policy *policy, AttrNumber att
 }
 
 // is_part: rows are reached through a parent, so the table itself may show nothing.
-void check_policies(Report *report, List *policies, AttrNumber attribute, bool enabled, bool is_part) {
+void check_policies(Report *report, bool is_part) {
+  List *policies = report->table->policies;
+  const AttrNumber attribute = report->attribute;
   const char *remedy = attribute != InvalidAttrNumber ? protect_call(report->relid, attribute) : nullptr;
   if (policies == NIL) {
-    if (enabled && !is_part) add(report, "no_policy", "row-level security is enabled, but there is no policy", remedy);
+    if (report->table->relation.row_security && !is_part)
+      add(report, "no_policy", "row-level security is enabled, but there is no policy", remedy);
     return;
   }
   const uint32 floor = floor_of(policies, attribute, true);
@@ -147,7 +143,7 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
     } else {
       add(report, "not_confined",
           psprintf("policy \"%s\" FOR %s does not confine rows to the tenant%s, nor does a RESTRICTIVE policy",
-                   policy->name, command_words(open), open_part(report, policy, attribute)),
+                   policy->name, command_words(open), open_part(report, policy)),
           remedy);
     }
   }
@@ -157,122 +153,37 @@ void check_policies(Report *report, List *policies, AttrNumber attribute, bool e
   }
 }
 
-// Whether some policy confines some command to the attribute.
-bool has_confining_policy(List *policies, AttrNumber attribute, bool restrictive_only) {
-  const ListCell *cell;
-  foreach (cell, policies) {
-    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
-    if (restrictive_only && policy->permissive) continue;
-    if (says_tenant(policy, attribute)) return true;
-  }
-  return false;
-}
-
-// Whether a RESTRICTIVE policy for all roles and commands says that the attribute is the tenant's.
-bool has_whole_floor(List *policies, AttrNumber attribute) {
-  const ListCell *cell;
-  foreach (cell, policies) {
-    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
-    if (!policy->permissive && policy->to_public && says_tenant(policy, attribute) &&
-        confined_commands(policy, attribute) == all_commands) {
-      return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
-
-const char *default_tenant_column() { return tenant_column; }
-
-const char *relation_name(Oid relid) {
-  const char *name = get_rel_name(relid);
-  if (name == nullptr) return psprintf("%u", relid);  // dropped meanwhile
-  const Oid schema = get_rel_namespace(relid);
-  return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), name);
-}
 
 const char *protect_call(Oid relid, AttrNumber attribute) {
   const char *relation = quote_literal_cstr(relation_name(relid));
   const char *column = attribute != InvalidAttrNumber ? get_attname(relid, attribute, true) : nullptr;
-  if (column == nullptr || strcmp(column, tenant_column) == 0)
+  if (column == nullptr || strcmp(column, default_tenant_column()) == 0)
     return psprintf("SELECT rls_tenant.protect(%s);", relation);
   return psprintf("SELECT rls_tenant.protect(%s, %s);", relation, quote_literal_cstr(column));
 }
 
-AttrNumber tenant_attribute(Oid relid, List *policies, Image image) {
-  const Oid ancestor = tenant_ancestor(relid, image);
-  if (OidIsValid(ancestor)) {
-    const AttrNumber attribute = tenant_attribute(ancestor, relation_policies(ancestor, image), image);
-    const char *name = attribute_name(ancestor, attribute, image);
-    return name != nullptr ? attribute_named(relid, name, image) : InvalidAttrNumber;
-  }
-  const AttrNumber named = attribute_named(relid, tenant_column, image);
-  if (named > 0 && has_whole_floor(policies, named)) return named;
-  const AttrNumber last = relation_image(relid, image).attributes;
-  for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
-    if (has_whole_floor(policies, attribute)) return attribute;
-  }
-  if (named > 0) return named;
-  for (AttrNumber attribute = 1; attribute <= last && policies != NIL; attribute++) {
-    if (has_confining_policy(policies, attribute, true)) return attribute;
-  }
-  return InvalidAttrNumber;
-}
-
-bool is_tenant_table(Oid relid, Image image) {
-  if (!relation_image(relid, image).row_security) return false;
-  List *policies = relation_policies(relid, image);
-  return policies != NIL && has_confining_policy(policies, tenant_attribute(relid, policies, image), false);
-}
-
-Oid tenant_ancestor(Oid relid, Image image) {
-  check_stack_depth();
-  const ListCell *cell;
-  List *parents = parents_of(relid, image);
-  foreach (cell, parents) {
-    const Oid parent = lfirst_oid(cell);
-    if (is_tenant_table(parent, image)) return parent;
-    const Oid ancestor = tenant_ancestor(parent, image);
-    if (OidIsValid(ancestor)) return ancestor;
-  }
-  return InvalidOid;
-}
-
-bool is_enabled_and_forced(Oid relid) {
-  const RelationImage relation = relation_image(relid);
-  return relation.row_security && relation.forced;
-}
-
-List *table_faults(Oid relid, Image image) {
-  Report report = {relid, image, NIL};
-  const RelationImage relation = relation_image(relid, image);
+List *table_faults(const Tenancy &table) {
+  Report report = {&table, table.relid, table.image, table.attribute, NIL};
+  const RelationImage &relation = table.relation;
   if (!relation.found || (relation.kind != RELKIND_RELATION && relation.kind != RELKIND_PARTITIONED_TABLE)) return NIL;
-  List *policies = relation_policies(relid, image);
-  const AttrNumber attribute = tenant_attribute(relid, policies, image);
-  if (OidIsValid(tenant_ancestor(relid, image))) {
+  if (OidIsValid(table.ancestor)) {
     if (!relation.row_security || !relation.forced) {
       add(&report, "child_unprotected", "it is part of a tenant table, but open to those who name it directly",
-          alter(relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
+          alter(table.relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
     }
-    check_policies(&report, policies, attribute, relation.row_security, true);
+    check_policies(&report, true);
     return report.faults;
   }
-  if (relation.is_partition && policies == NIL) return NIL;  // its partitioned table answers for it
-  check_parents(&report, policies, attribute, relation.row_security);
+  if (relation.is_partition && table.policies == NIL) return NIL;  // its partitioned table answers for it
+  check_parents(&report);
   if (relation.is_partition) return report.faults;
   // A table without tenant column can belong to tenants through another.
-  const bool says_whose = attribute != InvalidAttrNumber || has_confining_policy(policies, attribute, false);
-  if (attribute != InvalidAttrNumber || !says_whose) check_column(&report, attribute);
-  check_row_security(&report, attribute, policies != NIL, relation.row_security, relation.forced);
-  if (says_whose) check_policies(&report, policies, attribute, relation.row_security, false);
+  const bool says_whose = table.attribute != InvalidAttrNumber || has_confining_policy(table);
+  if (table.attribute != InvalidAttrNumber || !says_whose) check_column(&report);
+  check_row_security(&report);
+  if (says_whose) check_policies(&report, false);
   return report.faults;
-}
-
-void table_rules_init() {
-  DefineCustomStringVariable("rls_tenant.tenant_column", "The name of the column that says whose a row is.",
-                             "protect() can name another one for a table.", &tenant_column, "tenant_id", PGC_SUSET, 0,
-                             check_tenant_column, nullptr, nullptr);
 }
 
 }  // namespace rls_tenant

@@ -1,0 +1,122 @@
+// Reading what a relation is to tenants. Knows of no rule, no trigger and no command.
+
+#include "tenant_table.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+char *tenant_column;
+
+// The setting's value must be able to name a column.
+bool check_tenant_column(char **newval, void **, GucSource) {
+  const size_t length = strlen(*newval);
+  if (length > 0 && length < NAMEDATALEN) return true;
+  GUC_check_errdetail("The name of a column has 1 to %d bytes.", NAMEDATALEN - 1);
+  return false;
+}
+
+// Whether some policy, or some RESTRICTIVE one, confines some command to the attribute.
+bool any_policy_says(List *policies, AttrNumber attribute, bool restrictive_only) {
+  const ListCell *cell;
+  foreach (cell, policies) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    if ((!restrictive_only || !policy->permissive) && says_tenant(policy, attribute)) return true;
+  }
+  return false;
+}
+
+// Whether a RESTRICTIVE policy for all roles and commands says that the attribute is the tenant's.
+bool has_whole_floor(List *policies, AttrNumber attribute) {
+  const ListCell *cell;
+  foreach (cell, policies) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    if (!policy->permissive && policy->to_public && says_tenant(policy, attribute) &&
+        confined_commands(policy, attribute) == all_commands) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The tenant attribute by a relation's own policies and columns.
+AttrNumber own_attribute(const Tenancy &tenancy) {
+  List *policies = tenancy.policies;
+  const AttrNumber named = attribute_named(tenancy.relid, tenant_column, tenancy.image);
+  if (named > 0 && has_whole_floor(policies, named)) return named;
+  const AttrNumber last = policies != NIL ? tenancy.relation.attributes : 0;
+  for (AttrNumber attribute = 1; attribute <= last; attribute++) {
+    if (has_whole_floor(policies, attribute)) return attribute;
+  }
+  if (named > 0) return named;
+  for (AttrNumber attribute = 1; attribute <= last; attribute++) {
+    if (any_policy_says(policies, attribute, true)) return attribute;
+  }
+  return InvalidAttrNumber;
+}
+
+// fruitless: relations that neither are tenant tables nor lie below one, so that nobody asks twice.
+Tenancy read_tenancy(Oid relid, Image image, List **fruitless) {
+  check_stack_depth();
+  Tenancy result = {relid, image};
+  result.relation = relation_image(relid, image);
+  if (!result.relation.found) return result;
+  result.policies = relation_policies(relid, image);
+  result.parents = parents_of(relid, image);
+  const char *name = nullptr;
+  const ListCell *cell;
+  foreach (cell, result.parents) {
+    const Oid oid = lfirst_oid(cell);
+    if (list_member_oid(*fruitless, oid)) continue;
+    const Tenancy parent = read_tenancy(oid, image, fruitless);
+    if (!keeps_tenants(parent)) {
+      *fruitless = lappend_oid(*fruitless, oid);
+      continue;
+    }
+    result.ancestor = parent.is_tenant_table ? oid : parent.ancestor;
+    name = attribute_name(oid, parent.attribute, image);
+    break;
+  }
+  if (!OidIsValid(result.ancestor)) {
+    result.attribute = own_attribute(result);
+  } else if (name != nullptr) {
+    result.attribute = attribute_named(relid, name, image);
+  }
+  result.is_tenant_table = result.relation.row_security && has_confining_policy(result);
+  return result;
+}
+
+}  // namespace
+
+const char *default_tenant_column() { return tenant_column; }
+
+Tenancy tenancy_of(Oid relid, Image image) {
+  List *fruitless = NIL;
+  return read_tenancy(relid, image, &fruitless);
+}
+
+bool keeps_tenants(const Tenancy &tenancy) { return tenancy.is_tenant_table || OidIsValid(tenancy.ancestor); }
+
+bool has_confining_policy(const Tenancy &tenancy) {
+  return any_policy_says(tenancy.policies, tenancy.attribute, false);
+}
+
+bool is_enabled_and_forced(Oid relid) {
+  const RelationImage relation = relation_image(relid);
+  return relation.row_security && relation.forced;
+}
+
+const char *relation_name(Oid relid) {
+  const char *name = get_rel_name(relid);
+  if (name == nullptr) return psprintf("%u", relid);  // dropped meanwhile
+  const Oid schema = get_rel_namespace(relid);
+  return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), name);
+}
+
+void tenant_table_init() {
+  DefineCustomStringVariable("rls_tenant.tenant_column", "The name of the column that says whose a row is.",
+                             "protect() can name another one for a table.", &tenant_column, "tenant_id", PGC_SUSET, 0,
+                             check_tenant_column, nullptr, nullptr);
+}
+
+}  // namespace rls_tenant

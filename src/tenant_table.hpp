@@ -1,0 +1,43 @@
+// What a relation is to tenants: whether its policies keep them apart, by which attribute, and below whom it lies.
+#pragma once
+
+#include "catalog_image.hpp"
+#include "confinement.hpp"
+
+namespace rls_tenant {
+
+void tenant_table_init();
+
+// rls_tenant.tenant_column.
+const char *default_tenant_column();
+
+// What the catalogs say of a relation, read once.
+struct Tenancy {
+  Oid relid;
+  Image image;
+  RelationImage relation;
+  List *policies;
+  List *parents;  // of which it is a partition or inheritance child
+  // The nearest ancestor that is a tenant table, or InvalidOid.
+  Oid ancestor;
+  // The attribute that says whose a row is: the one that a RESTRICTIVE policy confines, else its tenant ancestor's, else
+  // the one of the setting's name; InvalidAttrNumber if there is none.
+  AttrNumber attribute;
+  // Under row-level security, with a policy that confines rows to the tenant.
+  bool is_tenant_table;
+};
+Tenancy tenancy_of(Oid relid, Image image = nullptr);
+
+// Whether a relation is a tenant table or a part of one.
+bool keeps_tenants(const Tenancy &tenancy);
+
+// Whether a policy confines some command by the tenant attribute or, without one, through another table.
+bool has_confining_policy(const Tenancy &tenancy);
+
+// Whether row-level security is both enabled and forced.
+bool is_enabled_and_forced(Oid relid);
+
+// The relation's qualified and quoted name.
+const char *relation_name(Oid relid);
+
+}  // namespace rls_tenant
