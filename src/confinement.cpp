@@ -118,12 +118,12 @@ const char *source_of_condition(const Node *expression, AttrNumber attribute) {
   return source != nullptr && is_attribute(first_argument(expression), attribute) ? source : nullptr;
 }
 
-// What EXISTS (SELECT … FROM o WHERE …), or column IN (SELECT …), asks for, as far as it is understood: columns that are
-// equal. "Own" are those of the relations that it reads, "outer" those of the policy's relation.
+// What EXISTS (SELECT … FROM o WHERE …), or column IN (SELECT …), asks for, as far as it is understood: columns that
+// are equal. "Own" are those of the relations that it reads, "outer" those of the policy's relation.
 struct Join {
   const Query *query;
-  List *own;    // Vars of its own, …
-  List *outer;  // … and at the same place the outer Var that each must equal
+  List *own;           // Vars of its own, …
+  List *outer;         // … and at the same place the outer Var that each must equal
   List *own_tenant;    // Vars of its own that must be the tenant
   List *outer_tenant;  // outer ones
 };
@@ -235,14 +235,14 @@ bool join_confines_attribute(const Join *join, AttrNumber attribute) {
   return false;
 }
 
-// Whether a join picks at most one row of a relation: all columns of its primary key are given. (What inherits from a table
-// may hold the key once more.)
+// Whether a join picks at most one row of a relation: all columns of its primary key are given. (What inherits from a
+// table may hold the key once more.)
 bool is_whole_key(const Join *join, Index varno, const RangeTblEntry *entry) {
   Relation relation = try_relation_open(entry->relid, AccessShareLock);
   if (relation == nullptr) return false;
   Bitmapset *key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
-  bool whole = !bms_is_empty(key) &&
-               !(entry->inh && entry->relkind == RELKIND_RELATION && relation->rd_rel->relhassubclass);
+  bool whole =
+      !bms_is_empty(key) && !(entry->inh && entry->relkind == RELKIND_RELATION && relation->rd_rel->relhassubclass);
   for (int member = bms_next_member(key, -1); member >= 0; member = bms_next_member(key, member)) {
     const AttrNumber attribute = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
     if (!has_column(join->own, varno, attribute) && !has_column(join->own_tenant, varno, attribute)) whole = false;

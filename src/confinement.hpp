@@ -22,8 +22,9 @@ struct Policy {
 // The policies of a relation, by name; they exist whether or not row-level security is enabled.
 List *relation_policies(Oid relid, Image image = nullptr);
 
-// Whether the expression can only be true for rows whose attribute equals the tenant of the context. InvalidAttrNumber, for
-// a relation without such an attribute: for rows that belong to a row of the tenant, by the primary key of a tenant table.
+// Whether the expression can only be true for rows whose attribute equals the tenant of the context. InvalidAttrNumber,
+// for a relation without such an attribute: for rows that belong to a row of the tenant, by the primary key of a tenant
+// table.
 bool confines(const Node *expression, AttrNumber attribute);
 
 // Whether a policy confines rows by a condition on the attribute. (The constant false confines, too, and says nothing.)
@@ -32,7 +33,8 @@ bool says_tenant(const Policy *policy, AttrNumber attribute);
 // The attributes by which policies look up whose a row is, in a relation that does not say so itself.
 Bitmapset *join_columns(List *policies);
 
-// The part of an expression that lets rows of other tenants through: a branch of OR, or all of it; nullptr: it confines.
+// The part of an expression that lets rows of other tenants through: a branch of OR, or all of it; nullptr: it
+// confines.
 const Node *open_branch(const Node *expression, AttrNumber attribute);
 
 // The membership source by which a policy confines rows: is_member(attribute), alone or in AND; nullptr: none.
@@ -41,11 +43,12 @@ const char *membership_of(const Policy *policy, AttrNumber attribute);
 // Whether a condition calls isolated(), alone or in AND.
 bool says_isolated(Node *expression);
 
-// Whether a condition says, alone or in AND, what keeps rows to the tenant of the context or, if a source is given, to the
-// user's tenants by that source.
+// Whether a condition says, alone or in AND, what keeps rows to the tenant of the context or, if a source is given, to
+// the user's tenants by that source.
 bool says_condition(Node *expression, AttrNumber attribute, const char *membership);
 
-// What is left of a condition without isolated() and without attribute = (the context's tenant): true if it says no more.
+// What is left of a condition without isolated() and without attribute = (the context's tenant): true if it says no
+// more.
 Node *without_form(Node *expression, AttrNumber attribute);
 
 // Those of the policy's commands for which it confines the rows that it lets through.

@@ -17,9 +17,9 @@ constexpr char access_name[] = "tenant_access";
 // The table while its statements are gathered.
 struct Plan {
   Oid relid;
-  const char *relation;  // its quoted name
-  AttrNumber tenant;     // the tenant attribute that the table has, InvalidAttrNumber if none
-  AttrNumber attribute;  // the one it shall have
+  const char *relation;    // its quoted name
+  AttrNumber tenant;       // the tenant attribute that the table has, InvalidAttrNumber if none
+  AttrNumber attribute;    // the one it shall have
   const char *column;      // its quoted name
   const char *membership;  // the source by which users see the rows of several tenants, or nullptr: of the context's
   const char *getter;      // rls_tenant.current_tenant_…()
@@ -140,8 +140,7 @@ void find_column(Plan *plan, const char *column) {
 // The source that the table's isolation asks today, or nullptr.
 const char *present_membership(const Plan *plan, const char *column) {
   const Policy *policy = policy_named(plan, isolation_name);
-  const AttrNumber attribute =
-      column != nullptr ? get_attnum(plan->relid, column) : plan->tenant;
+  const AttrNumber attribute = column != nullptr ? get_attnum(plan->relid, column) : plan->tenant;
   return policy != nullptr && attribute > 0 ? membership_of(policy, attribute) : nullptr;
 }
 

@@ -66,10 +66,11 @@ List *foreign_key_fault(List *faults, const Tenancy &table, HeapTuple tuple, Tup
   const char *referenced = relation_name(form->confrelid);
   const char *remedy = "";
   if (table.image == nullptr) {
-    remedy = have_columns ? psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
-                                     "%s (%s); /* unique there */",
-                                     relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
-                                     with_tenant(form->confrelid, their_tenant, theirs))
+    remedy = have_columns ? psprintf(
+                                "ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
+                                "%s (%s); /* unique there */",
+                                relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
+                                with_tenant(form->confrelid, their_tenant, theirs))
                           : psprintf("ALTER TABLE %s DROP CONSTRAINT %s; /* or give both tables a tenant column */",
                                      relation_name(relid), name);
   }
@@ -81,10 +82,9 @@ List *foreign_key_fault(List *faults, const Tenancy &table, HeapTuple tuple, Tup
 }
 
 List *check_foreign_keys(List *faults, const Tenancy &table) {
-  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, table.relid, table.image,
-                   [&](HeapTuple tuple, TupleDesc description) {
-                     faults = foreign_key_fault(faults, table, tuple, description);
-                   });
+  for_catalog_rows(
+      ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, table.relid, table.image,
+      [&](HeapTuple tuple, TupleDesc description) { faults = foreign_key_fault(faults, table, tuple, description); });
   return faults;
 }
 

@@ -149,7 +149,8 @@ void check_policies(Report *report, bool is_part) {
   }
   if (!any_permissive && !is_part) {
     add(report, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible",
-        remedy != nullptr ? remedy : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(report->relid)));
+        remedy != nullptr ? remedy
+                          : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(report->relid)));
   }
 }
 

@@ -20,8 +20,8 @@ struct Tenancy {
   List *parents;  // of which it is a partition or inheritance child
   // The nearest ancestor that is a tenant table, or InvalidOid.
   Oid ancestor;
-  // The attribute that says whose a row is: the one that a RESTRICTIVE policy confines, else its tenant ancestor's, else
-  // the one of the setting's name; InvalidAttrNumber if there is none.
+  // The attribute that says whose a row is: the one that a RESTRICTIVE policy confines, else its tenant ancestor's,
+  // else the one of the setting's name; InvalidAttrNumber if there is none.
   AttrNumber attribute;
   // Under row-level security, with a policy that confines rows to the tenant.
   bool is_tenant_table;

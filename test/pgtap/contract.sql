@@ -36,6 +36,8 @@ SELECT set_eq(
     ('exempt(name,text,text,text[])', 'v', false, 'u', false, true, false),
     ('guard_note_ddl()', 'v', false, 'u', false, false, false),
     ('guard_note_drop()', 'v', false, 'u', false, false, false),
+    ('guard_refusals()', 'v', false, 'r', false, false, true),
+    ('guard_status()', 'v', false, 'u', false, true, false),
     ('protect(regclass,name,text,text)', 'v', false, 'u', false, false, true),
     ('protect_sql(regclass,name,text,text)', 'v', false, 'u', false, false, true),
     ('set_context(bigint,bigint,bigint)', 'v', false, 'u', false, false, true),
@@ -43,6 +45,7 @@ SELECT set_eq(
     ('set_context(uuid,uuid,uuid)', 'v', false, 'u', false, false, true),
     ('table_faults(regclass)', 'v', true, 'u', false, false, false),
     ('table_rules()', 'i', false, 's', false, false, false),
+    ('tenant_tables()', 's', false, 's', false, false, true),
     ('tenant_setting()', 's', false, 's', true, false, true),
     ('user_setting()', 's', false, 's', true, false, true)$$,
   'labels and privileges of the functions');
