@@ -494,6 +494,8 @@ RT_FUNCTION(rls_tenant_guard_note_drop) {
   PG_RETURN_NULL();
 }
 
+bool is_guard_off() { return guard_mode == mode_off; }
+
 void guard_init() {
   DefineCustomEnumVariable(
       "rls_tenant.guard", "What happens to tables that do not keep tenants apart.",

@@ -7,4 +7,7 @@ namespace rls_tenant {
 
 void guard_init();
 
+// Whether rls_tenant.guard is off, which only a superuser can have said.
+bool is_guard_off();
+
 }  // namespace rls_tenant

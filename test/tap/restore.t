@@ -1,0 +1,81 @@
+# Restoring without a superuser's rights, as the owner of the database, into which an administrator has put the
+# extension; and pg_dumpall, with the settings of roles and databases, into a server that knows none of it.
+
+use strict;
+use warnings;
+use Cluster;
+use Shop;
+use Test::More;
+
+my $from = Cluster->start('from');
+$from->role('dump_app');
+$from->role('dump_owner');
+$from->database('shop', 1);
+my $db = $from->connect('shop');
+make_shop($db);
+my $picture = picture($db);
+
+# Tests what a program says: nothing that is an error, and all that it was to do is done.
+sub runs {
+  my ($server, $name, $program, @arguments) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my ($status, $text) = $server->run($program, @arguments);
+  return ok($status == 0 && $text !~ /error|fatal/i, $name) || diag("exit status $status: $text");
+}
+
+# 1. The owner of the database
+
+my ($script, $archive) = ("$work/owner.sql", "$work/owner.custom");
+runs($from, 'pg_dump writes a script', 'pg_dump', '-f', $script, 'shop');
+runs($from, 'and an archive', 'pg_dump', '-Fc', '-f', $archive, 'shop');
+
+# What an administrator prepares.
+sub prepare {
+  my ($database) = @_;
+  $from->database($database);
+  my $admin = $from->connect($database);
+  $admin->do("ALTER DATABASE $database OWNER TO dump_owner");
+  $admin->do('CREATE EXTENSION rls_tenant');
+  $admin->do('GRANT EXECUTE ON FUNCTION rls_tenant.add_membership(text, regclass, name, name, name, text) TO dump_owner');
+  $admin->do('ALTER ROLE dump_owner SET rls_tenant.guard = off');
+  return $admin;
+}
+
+my @owner = ('-U', 'dump_owner', '-d');
+my @psql = ('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $script);
+my @restore = ('pg_restore', '--exit-on-error');
+for my $way (
+  ['psql',          sub { @psql,          @owner, $_[0] }],
+  ['psql -1',       sub { @psql, '-1',    @owner, $_[0] }],
+  ['pg_restore',    sub { @restore,       @owner, $_[0], $archive }],
+  ['pg_restore -1', sub { @restore, '-1', @owner, $_[0], $archive }],
+) {
+  my ($how, $command) = @$way;
+  my $database = 'owner_' . $how =~ s/\W+/_/gr;
+  my $admin = prepare($database);
+  runs($from, "as the owner of the database, $how", $command->($database));
+  $admin->do('ALTER ROLE dump_owner RESET rls_tenant.guard');
+  same_lines(picture($admin), $picture, "$how by the owner: everything comes back, once");
+  same_lines(dump_text($from, $database), dump_text($from, 'shop'), "$how by the owner: a dump of it reads the same");
+  test_shop($from, $database, "$how by the owner");
+}
+
+# The guard on: the rows of the configuration tables are not let in, and the error says what is missing.
+my $admin = prepare('owner_guarded');
+$admin->do('ALTER ROLE dump_owner RESET rls_tenant.guard');
+my ($status, $text) = $from->run('pg_restore', '--exit-on-error', '--table=exemption', '--data-only', @owner, 'owner_guarded', $archive);
+isnt($status, 0, 'the owner whose guard is not off restores no exemption');
+like($text, qr/role "dump_owner" may not add rows to rls_tenant\.exemption.*ALTER ROLE dump_owner SET rls_tenant\.guard = off;/s,
+  'and reads what an administrator has to do');
+is(value($admin, 'SELECT count(*) FROM rls_tenant.exemption'), 0, 'none has come');
+
+# What row-level security holds cannot fill a materialised view of tenant tables.
+$db->do('REFRESH MATERIALIZED VIEW shop.legacy_total');
+runs($from, 'a dump with a materialised view that is filled', 'pg_dump', '-Fc', '-f', "$work/filled.custom", 'shop');
+$admin = prepare('owner_filled');
+($status, $text) = $from->run('pg_restore', @owner, 'owner_filled', "$work/filled.custom");
+is(join("\n", $text =~ /ERROR: +(.*)/g), 'query would be affected by row-level security policy for table "orders"',
+  'what reads tenant tables is the one thing that the owner cannot fill');
+$db->do('REFRESH MATERIALIZED VIEW shop.legacy_total WITH NO DATA');
+
+done_testing();
