@@ -19,8 +19,8 @@ constexpr AttrNumber exemption_schema = 1, source_relation = 2;
           (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
            errmsg("role \"%s\" may not add rows to %s", name, relation_name(RelationGetRelid(table))),
            errdetail("%s", detail),
-           errhint("exempt(), baseline() and add_membership() write it. For a restore a superuser creates the extension first "
-                   "and runs ALTER ROLE %s SET rls_tenant.guard = off; until it is done.",
+           errhint("exempt(), baseline() and add_membership() add rows. Before a restore a superuser runs CREATE EXTENSION "
+                   "rls_tenant; and, until it is done, ALTER ROLE %s SET rls_tenant.guard = off;",
                    quote_identifier(name))));
   pg_unreachable();
 }

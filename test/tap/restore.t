@@ -69,13 +69,61 @@ like($text, qr/role "dump_owner" may not add rows to rls_tenant\.exemption.*ALTE
   'and reads what an administrator has to do');
 is(value($admin, 'SELECT count(*) FROM rls_tenant.exemption'), 0, 'none has come');
 
-# What row-level security holds cannot fill a materialised view of tenant tables.
+# What row-level security holds cannot fill a materialised view of tenant tables but in one tenant's context, which a dump
+# does not have.
+$db->do('BEGIN');
+$db->do("SELECT rls_tenant.set_context('$tenant_a'::uuid)");
 $db->do('REFRESH MATERIALIZED VIEW shop.legacy_total');
+$db->do('COMMIT');
 runs($from, 'a dump with a materialised view that is filled', 'pg_dump', '-Fc', '-f', "$work/filled.custom", 'shop');
 $admin = prepare('owner_filled');
 ($status, $text) = $from->run('pg_restore', @owner, 'owner_filled', "$work/filled.custom");
 is(join("\n", $text =~ /ERROR: +(.*)/g), 'query would be affected by row-level security policy for table "orders"',
   'what reads tenant tables is the one thing that the owner cannot fill');
 $db->do('REFRESH MATERIALIZED VIEW shop.legacy_total WITH NO DATA');
+
+# 2. pg_dumpall, into a server where the library is loaded from the start, so that it judges the settings
+
+$from->role('dump_pinned');
+$from->role('dump_dba', 'LOGIN SUPERUSER');
+$admin->disconnect;
+my $control = $from->connect('postgres');
+$control->do($_) for
+  "ALTER ROLE dump_pinned SET rls_tenant.tenant_id = '$tenant_b'",
+  'GRANT dump_app TO dump_pinned',
+  'ALTER ROLE dump_owner SET rls_tenant.guard = protect',
+  'ALTER ROLE dump_dba IN DATABASE shop SET rls_tenant.one_tenant_per_transaction = off',
+  'ALTER DATABASE shop SET rls_tenant.membership_cost = 5',
+  q{ALTER DATABASE shop SET session_preload_libraries = 'rls_tenant'},
+  'ALTER DATABASE shop SET rls_tenant.tenant_type = uuid',
+  q{ALTER DATABASE shop SET rls_tenant.missing_context = 'null'},
+  'ALTER DATABASE shop RESET rls_tenant.missing_context',
+  'ALTER DATABASE shop SET rls_tenant.guard = refuse',
+  'DROP DATABASE owner_guarded',
+  'DROP DATABASE owner_filled';
+
+# Who has which settings where, and which roles there are.
+sub globals {
+  my ($connection) = @_;
+  return join("\n\n", map { rows($connection, $_) }
+    q{SELECT coalesce(setrole::regrole::text, 'all') AS role, coalesce(datname, 'all') AS database, unnest(setconfig) AS setting
+      FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase ORDER BY 1, 2, 3},
+    q{SELECT rolname, rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1},
+    q{SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE roleid::regrole::text !~ '^pg_' ORDER BY 1, 2});
+}
+
+my $all = "$work/all.sql";
+runs($from, 'pg_dumpall writes a script', 'pg_dumpall', '-f', $all);
+my $into = Cluster->start('into', q{shared_preload_libraries = 'rls_tenant'});
+($status, $text) = $into->run('psql', '-X', '-q', '-f', $all, 'postgres');
+is(join("\n", $text =~ /^.*((?:ERROR|FATAL|error): .*)/mg), 'ERROR:  role "postgres" already exists',
+  'psql runs it: the superuser is there already, else there is no error') or diag($text);
+unlike($text, qr/WARNING/, 'nor a warning');
+same_lines(globals($into->connect('postgres')), globals($control), 'roles come back, and the settings of roles and databases');
+same_lines(picture($into->connect('shop')), $picture, 'everything in the database comes back, once');
+test_shop($into, 'shop', 'pg_dumpall');
+my $pinned = $into->connect('shop', user => 'dump_pinned');
+is(rows($pinned, 'SELECT id FROM shop.orders ORDER BY 1'), join("\n", 1, 3, 5, 7, 9), 'a pinned tenant is in force');
+is(value($into->connect('shop', user => 'dump_owner'), 'SHOW rls_tenant.guard'), 'protect', 'and the guard of a role');
 
 done_testing();
