@@ -30,7 +30,7 @@ sub make_shop {
     q{SELECT rls_tenant.protect('shop.events')},
     q{SELECT rls_tenant.protect('shop."odd Name"', 'the Customer')},
     'GRANT USAGE ON SCHEMA shop TO dump_app',
-    'GRANT ALL ON ALL TABLES IN SCHEMA shop TO dump_app',
+    'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA shop TO dump_app',
     'COMMIT',
     'RESET ROLE',
     q{SELECT rls_tenant.exempt('shop', 'currency', 'the same for all tenants')},
@@ -50,7 +50,7 @@ sub make_shop {
     'BEGIN',
     'CREATE TABLE shop.paper (id int PRIMARY KEY, tenant_id int)',
     q{SELECT rls_tenant.protect('shop.paper', membership => 'tenant')},
-    'GRANT ALL ON shop.paper TO dump_app',
+    'GRANT SELECT, INSERT ON shop.paper TO dump_app',
     'COMMIT',
     'BEGIN',
     'ALTER TABLE shop.orders ADD UNIQUE (tenant_id, id)',
@@ -80,11 +80,12 @@ sub make_shop {
     q{SELECT rls_tenant.baseline('from the old days')};
 }
 
-# What there is to come back, as text.
+# What there is to come back, as text; $portable: without what each version of PostgreSQL words in its own way.
 sub picture {
-  my ($connection) = @_;
+  my ($connection, $portable) = @_;
   return join("\n\n", map { rows($connection, $_) }
-    q{SELECT c.oid::regclass, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relacl, r.rolname
+    # From 17 on an owner has a right more, m.
+    q{SELECT c.oid::regclass, c.relkind, c.relrowsecurity, c.relforcerowsecurity, replace(c.relacl::text, 'tm/', 't/'), r.rolname
       FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
       WHERE relnamespace = 'shop'::regnamespace ORDER BY c.oid::regclass::text},
     q{SELECT * FROM pg_policies ORDER BY schemaname, tablename, policyname},
@@ -101,15 +102,18 @@ sub picture {
       WHERE tgname = 'rls_tenant_membership' ORDER BY tgrelid::regclass::text},
     q{SELECT evtname, evtevent, evtenabled, evtfoid::regproc FROM pg_event_trigger ORDER BY 1},
     q{SELECT extname, extversion FROM pg_extension ORDER BY 1},
-    q{SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
-      WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' ORDER BY 1},
     q{SELECT * FROM shop.orders ORDER BY 1}, q{SELECT tableoid::regclass, * FROM shop.events ORDER BY 2},
     q{SELECT * FROM shop."odd Name" ORDER BY 1}, q{SELECT * FROM shop.currency ORDER BY 1}, q{SELECT * FROM shop.lines ORDER BY 1},
     q{SELECT * FROM shop.member ORDER BY 1, 2}, q{SELECT * FROM shop.member_team ORDER BY 1}, q{SELECT * FROM shop.paper ORDER BY 1},
-    q{SELECT oid::regclass, pg_get_viewdef(oid), reloptions FROM pg_class
+    q{SELECT oid::regclass, reloptions FROM pg_class
       WHERE relnamespace = 'shop'::regnamespace AND relkind IN ('v', 'm') ORDER BY oid::regclass::text},
     q{SELECT conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
-      WHERE connamespace = 'shop'::regnamespace AND contype <> 'n' ORDER BY conrelid::regclass::text, 2});
+      WHERE connamespace = 'shop'::regnamespace AND contype <> 'n' ORDER BY conrelid::regclass::text, 2},
+    $portable ? () : (
+      q{SELECT oid::regclass, pg_get_viewdef(oid) FROM pg_class
+        WHERE relnamespace = 'shop'::regnamespace AND relkind IN ('v', 'm') ORDER BY oid::regclass::text},
+      q{SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
+        WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' ORDER BY 1}));
 }
 
 # A dump as text, without the key that newer versions of pg_dump make up each time.
