@@ -82,7 +82,8 @@ for my $way (['leaves', 'false'], ['roots', 'true', q{ALTER DATABASE roots SET s
   is(content($target), content($source), "$name: INSERT, UPDATE, DELETE and moves between parts arrive");
   my $reader = $subscriber->connect($name, user => 'dump_app');
   $reader->do($_) for 'BEGIN', "SELECT rls_tenant.set_context('$tenant_a'::uuid)";
-  is(rows($reader, 'SELECT id FROM shop.orders ORDER BY 1'), join("\n", 2, 4, 6, 8, 10, 20), "$name: a tenant reads its rows there");
+  is(rows($reader, 'SELECT id FROM shop.orders ORDER BY 1'), join("\n", 2, 4, 6, 8, 10, 20),
+    "$name: a tenant reads its rows there");
   is(value($reader, 'SELECT count(*) FROM shop.events'), 4, "$name: in parts, too");
   $reader->do('COMMIT');
   $reader->do($_) for 'BEGIN', q{SET LOCAL rls_tenant.user_id = '1'};
