@@ -71,6 +71,23 @@ inline bool owns_relation(Oid relid, Oid role) {
 #endif
 }
 
+// Whether a role may make objects in a schema, and schemas in this database.
+inline bool may_create_in_schema(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_aclcheck(NamespaceRelationId, schema, role, ACL_CREATE) == ACLCHECK_OK;
+#else
+  return pg_namespace_aclcheck(schema, role, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+inline bool may_create_in_database(Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CREATE) == ACLCHECK_OK;
+#else
+  return pg_database_aclcheck(MyDatabaseId, role, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
 // Whether a part of ALTER TABLE adds or validates a constraint: up to 15 there is a second kind that includes parts.
 inline bool adds_constraint(const AlterTableCmd *command) {
 #if PG_VERSION_NUM < 160000

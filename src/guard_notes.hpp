@@ -7,7 +7,7 @@ namespace rls_tenant {
 
 enum GuardMode { mode_refuse, mode_protect, mode_warn, mode_off };
 
-// rls_tenant.guard.
+// rls_tenant.guard, which only a superuser can set.
 GuardMode guard_mode();
 
 void guard_notes_init();

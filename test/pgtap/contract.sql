@@ -9,7 +9,7 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS rls_tenant;
-SELECT plan(22);
+SELECT plan(24);
 
 SELECT has_schema('rls_tenant');
 SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may name what lies in the schema, nobody may add to it');
@@ -29,6 +29,7 @@ SELECT set_eq(
     ('membership_sources()', 'v', false, 'u', false, false, false),
     ('membership_support(internal)', 'i', true, 's', false, false, false),
     ('note_membership_change()', 'v', false, 'u', false, false, true),
+    ('check_configuration_row()', 'v', false, 'u', false, false, false),
     ('baseline(text)', 'v', false, 'u', false, true, false),
     ('clear_context()', 'v', false, 'u', false, false, true),
     ('context_support(internal)', 'i', true, 's', false, false, false),
@@ -90,9 +91,14 @@ SELECT is_empty(
   'every column has a comment');
 SELECT is_empty(
   $$SELECT oid::regclass FROM pg_class c WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind IN ('r', 'v', 'p', 'S')
-      AND (has_table_privilege('public', oid, 'SELECT') OR has_table_privilege('public', oid, 'INSERT') OR has_table_privilege('public', oid, 'UPDATE')
+      AND (has_table_privilege('public', oid, 'SELECT') OR has_table_privilege('public', oid, 'UPDATE')
         OR has_table_privilege('public', oid, 'DELETE') OR has_table_privilege('public', oid, 'TRUNCATE') OR has_table_privilege('public', oid, 'TRIGGER'))$$,
-  'nobody may read or write the tables');
+  'nobody may read or change the tables');
+SELECT set_eq($$SELECT tgrelid::regclass::text, tgname::text, tgenabled FROM pg_trigger WHERE tgfoid = 'rls_tenant.check_configuration_row'::regproc$$,
+  $$VALUES ('rls_tenant.exemption', 'rls_tenant_check', 'A'::"char"), ('rls_tenant.membership_source', 'rls_tenant_check', 'A')$$,
+  'a trigger judges every row that is added to them');
+SELECT is(obj_description(oid, 'pg_extension'), NULL, 'no comment that a dump would repeat, which only the owner of the extension may')
+FROM pg_extension WHERE extname = 'rls_tenant';
 SELECT set_eq($$SELECT extconfig::regclass[]::text, extcondition::text FROM pg_extension WHERE extname = 'rls_tenant'$$,
   $$VALUES ('{rls_tenant.exemption,rls_tenant.membership_source}', '{"",""}')$$, 'pg_dump carries the exemptions and the membership sources');
 SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname LIKE 'rls\_tenant\_guard%'$$,

@@ -23,7 +23,7 @@ my @servers;
 # The server that test/run has started.
 sub running {
   my ($class) = @_;
-  push @servers, bless {host => $ENV{PGHOST}, port => $ENV{PGPORT}, own => 0, databases => [], roles => []}, $class;
+  push @servers, bless {host => $ENV{PGHOST}, port => $ENV{PGPORT}, own => 0, databases => [], roles => [], bin => $ENV{PG_BIN}}, $class;
   return $servers[-1];
 }
 
@@ -31,7 +31,7 @@ sub running {
 sub start {
   my ($class, $name, @lines) = @_;
   my $directory = "$work/$name";
-  my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => []}, $class;
+  my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => [], bin => $ENV{PG_BIN}}, $class;
   $self->_shell('mkdir "$work"; [ "$(id -u)" != 0 ] || chown postgres "$work"; chmod 711 "$work"; start_cluster "$@"',
     q{statement_timeout = '2min'}, @lines);
   push @servers, $self;
@@ -42,7 +42,7 @@ sub start {
 sub standby {
   my ($primary, $name, @lines) = @_;
   my $directory = "$work/$name";
-  my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => []}, ref $primary;
+  my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => [], bin => $primary->{bin}}, ref $primary;
   $self->_shell(q{
     primary=$1; shift
     mkdir "$work"; [ "$(id -u)" != 0 ] || chown postgres "$work"; chmod 711 "$work"
@@ -50,6 +50,50 @@ sub standby {
     printf '%s\n' "unix_socket_directories = '$work'" "cluster_name = '${work##*/}'" "$@" | as_server tee -a "$work/data/postgresql.conf" >/dev/null
     as_server "$PG_BIN/pg_ctl" -D "$work/data" -l "$work/server.log" -w -t 60 start >/dev/null
   }, $primary->{host}, @lines);
+  push @servers, $self;
+  return $self;
+}
+
+# Makes a private copy of another PostgreSQL, with the extension, below $work; original: the directory of its pg_config.
+# Gives the environment in which servers of it are started.
+sub installation {
+  my ($class, $name, $original) = @_;
+  my $self = bless {host => "$work/$name", bin => $ENV{PG_BIN}}, $class;
+  $self->_shell(q{
+    PG_CONFIG=$1/pg_config
+    mkdir "$work"; chmod 711 "$work"
+    make_prefix; build
+    printf '%s\n' "$PG_BIN" "$PG_CONFIG" "$PG_MAJOR" >"$work/installation"
+  }, $original);
+  my %environment;
+  @environment{qw(PG_BIN PG_CONFIG PG_MAJOR)} = split /\n/, slurp("$self->{host}/installation");
+  return %environment;
+}
+
+# Upgrades a server of one's own, which is stopped, with pg_upgrade, by copying, to the PostgreSQL of the environment, and
+# starts the new one; each line goes into its postgresql.conf.
+sub upgrade {
+  my ($old, $name, @lines) = @_;
+  my $directory = "$work/$name";
+  my $self = bless {host => $directory, port => 5432, own => 1, databases => [], roles => [], bin => $ENV{PG_BIN}}, ref $old;
+  $self->_shell(q{
+    old=$1 old_bin=$2; shift 2
+    mkdir "$work"; [ "$(id -u)" != 0 ] || chown postgres "$work"; chmod 711 "$work"
+    checksums=()
+    if as_server "$old_bin/pg_controldata" "$old/data" | grep -q '^Data page checksum version: *0$'; then
+      [ "$PG_MAJOR" -lt 18 ] || checksums=(--no-data-checksums)
+    fi
+    as_server "$PG_BIN/initdb" -D "$work/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync "${checksums[@]}" >"$work/initdb.log"
+    printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$work'" 'fsync = off' "$@" |
+      as_server tee -a "$work/data/postgresql.conf" >/dev/null
+    if ! as_server sh -c 'cd "$0" && exec "$@"' "$work" "$PG_BIN/pg_upgrade" -b "$old_bin" -B "$PG_BIN" -d "$old/data" -D "$work/data" \
+      -s "$work" -U postgres >"$work/upgrade.log" 2>&1; then
+      cat "$work/upgrade.log" >&2
+      find "$work/data/pg_upgrade_output.d" -name 'pg_upgrade_dump_*.log' -exec tail -n 15 {} + >&2
+      exit 1
+    fi
+    as_server "$PG_BIN/pg_ctl" -D "$work/data" -l "$work/server.log" -w -t 60 start >/dev/null
+  }, $old->{host}, $old->{bin}, @lines);
   push @servers, $self;
   return $self;
 }
@@ -73,6 +117,7 @@ sub restart {
 sub _shell {
   my ($self, $text, @arguments) = @_;
   my $setup = 'set -eu; . "$0/test/lib.sh"; work=$1; shift; ';
+  local $ENV{PG_BIN} = $self->{bin};
   system('bash', '-c', $setup . $text, $top, $self->{host}, @arguments) == 0 or die "this failed: $text\n";
 }
 
@@ -115,7 +160,7 @@ sub run {
   if ($pid == 0) {
     open(STDERR, '>&', \*STDOUT);
     open(STDIN, '<', '/dev/null');
-    exec("$ENV{PG_BIN}/$program", @arguments) or die "$program: $!\n";
+    exec("$self->{bin}/$program", @arguments) or die "$program: $!\n";
   }
   local $/;
   my $text = <$output> // '';
@@ -195,6 +240,7 @@ END {
   if ($$ == $owner) {
     my $status = $?;
     for my $server (@servers) {
+      next if $server->{own} && !-e "$server->{host}/data/postmaster.pid";    # the test has stopped it
       eval { $server->{own} ? $server->stop('immediate') : $server->_drop; 1 } or warn $@;
     }
     $? = $status;

@@ -69,9 +69,9 @@ sub definitions {
       WHERE connamespace = 'rls_tenant'::regnamespace ORDER BY 1, 2},
     q{SELECT relname, relacl FROM pg_class WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind = 'r' ORDER BY 1},
     q{SELECT evtname, evtevent, evtenabled FROM pg_event_trigger ORDER BY 1},
-    q{SELECT extversion, extconfig::regclass[], extcondition FROM pg_extension WHERE extname = 'rls_tenant'},
+    q{SELECT extversion, extconfig::regclass[], extcondition, obj_description(oid, 'pg_extension') FROM pg_extension WHERE extname = 'rls_tenant'},
     q{SELECT pg_get_triggerdef(oid), tgenabled FROM pg_trigger
-      WHERE tgrelid::regclass::text LIKE 'rls_tenant.%' AND NOT tgisinternal});
+      WHERE tgrelid::regclass::text LIKE 'rls_tenant.%' AND NOT tgisinternal ORDER BY tgrelid::regclass::text, tgname});
 }
 $db->do('CREATE EXTENSION rls_tenant');
 my $fresh = definitions();
