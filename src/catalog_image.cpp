@@ -61,6 +61,22 @@ RelationImage relation_image(Oid relid, Image image) {
   return result;
 }
 
+List *user_relations(const char *kinds) {
+  List *result = NIL;
+  Relation catalog = table_open(RelationRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    if (strchr(kinds, form->relkind) != nullptr && form->relpersistence != RELPERSISTENCE_TEMP &&
+        (form->relnamespace >= FirstNormalObjectId || form->relnamespace == PG_PUBLIC_NAMESPACE)) {
+      result = lappend_oid(result, form->oid);
+    }
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return result;
+}
+
 AttrNumber attribute_named(Oid relid, const char *name, Image image) {
   if (image == nullptr) return get_attnum(relid, name);
   AttrNumber result = InvalidAttrNumber;

@@ -41,6 +41,9 @@ struct RelationImage {
 };
 RelationImage relation_image(Oid relid, Image image = nullptr);
 
+// The relations of these kinds (of relkind), neither temporary nor the system's.
+List *user_relations(const char *kinds);
+
 // The number of the attribute of that name; InvalidAttrNumber: there is none.
 AttrNumber attribute_named(Oid relid, const char *name, Image image = nullptr);
 // The name of an attribute; nullptr: there is none.

@@ -54,7 +54,7 @@ Node *without_form(Node *expression, AttrNumber attribute);
 // Those of the policy's commands for which it confines the rows that it lets through.
 uint32 confined_commands(const Policy *policy, AttrNumber attribute);
 
-// Whether an expression is the constant true.
+// Whether an expression is the constant true, or OR true.
 bool is_true(const Node *expression);
 
 // Whether USING or WITH CHECK is simply true.

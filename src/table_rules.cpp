@@ -4,6 +4,7 @@
 
 #include "condition.hpp"
 #include "functions.hpp"
+#include "policy_rules.hpp"
 
 namespace rls_tenant {
 
@@ -135,10 +136,23 @@ void check_policies(Report *report, bool is_part) {
           psprintf("policy \"%s\" FOR %s leaves rows open to roles that no RESTRICTIVE policy names", policy->name,
                    command_words(open)),
           remedy);
+    } else if (confines(policy->qual, attribute)) {
+      add(report, "check_wider",
+          psprintf(
+              "policy \"%s\" FOR %s lets rows in that it would not show%s, and no RESTRICTIVE policy keeps them out",
+              policy->name, command_words(open), open_part(report, policy)),
+          remedy);
     } else if (is_always_true(policy)) {
       add(report, "always_true",
           psprintf("policy \"%s\" FOR %s is true for every row, and no RESTRICTIVE policy confines them", policy->name,
                    command_words(open)),
+          remedy);
+    } else if (matches_missing_context(
+                   open_branch(policy->qual != nullptr ? policy->qual : policy->check, attribute))) {
+      add(report, "null_matches",
+          psprintf("policy \"%s\" FOR %s lets rows through when there is no context%s, and no RESTRICTIVE policy "
+                   "confines them",
+                   policy->name, command_words(open), open_part(report, policy)),
           remedy);
     } else {
       add(report, "not_confined",

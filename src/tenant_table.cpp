@@ -119,34 +119,21 @@ void tenant_table_init() {
                              check_tenant_column, nullptr, nullptr);
 }
 
-namespace {
-
-// Runs fn on the OID of each table of the database that is neither temporary nor the system's.
-template <typename Fn>
-void for_tables(Fn fn) {
-  static_assert(jump_safe<Fn>);
-  Relation catalog = table_open(RelationRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-    if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
-        form->relpersistence != RELPERSISTENCE_TEMP &&
-        (form->relnamespace >= FirstNormalObjectId || form->relnamespace == PG_PUBLIC_NAMESPACE)) {
-      fn(form->oid);
-    }
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+RT_FUNCTION(rls_tenant_usual_tenant_column) {
+  Name name = static_cast<Name>(palloc(NAMEDATALEN));
+  namestrcpy(name, tenant_column);
+  PG_RETURN_NAME(name);
 }
-
-}  // namespace
 
 // All tenant tables and their parts as rows.
 RT_FUNCTION(rls_tenant_tenant_tables) {
   InitMaterializedSRF(fcinfo, 0);
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   const MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant table", ALLOCSET_DEFAULT_SIZES);
-  for_tables([&](Oid relid) {
+  List *tables = user_relations("rp");
+  const ListCell *cell;
+  foreach (cell, tables) {
+    const Oid relid = lfirst_oid(cell);
     const MemoryContext before = MemoryContextSwitchTo(memory);
     const Tenancy tenancy = tenancy_of(relid);
     if (keeps_tenants(tenancy)) {
@@ -159,7 +146,7 @@ RT_FUNCTION(rls_tenant_tenant_tables) {
     }
     MemoryContextSwitchTo(before);
     MemoryContextReset(memory);
-  });
+  }
   return static_cast<Datum>(0);
 }
 

@@ -1,0 +1,93 @@
+// What audit() cannot ask the catalogs in SQL: it needs the trees of expressions.
+
+#include "attempt.hpp"
+#include "policy_rules.hpp"
+#include "relation_rules.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+void put_fault(const ReturnSetInfo *result, Oid relid, const char *rule, const char *detail, const char *remedy) {
+  Datum values[4] = {ObjectIdGetDatum(relid), CStringGetTextDatum(rule), CStringGetTextDatum(detail),
+                     CStringGetTextDatum(remedy)};
+  bool nulls[4] = {false, false, false, false};
+  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+List *all_faults(Oid relid) {
+  List *faults = relation_faults(relid);
+  const char kind = get_rel_relkind(relid);
+  if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
+    faults = list_concat(faults, policy_faults(tenancy_of(relid)));
+  return faults;
+}
+
+}  // namespace
+
+// The faults of all relations as rows. One that cannot be judged is a fault, too, and hides no other.
+RT_FUNCTION(rls_tenant_relation_findings) {
+  InitMaterializedSRF(fcinfo, 0);
+  const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  List *relations = user_relations("rpvm");
+  const MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant audit", ALLOCSET_DEFAULT_SIZES);
+  const ListCell *relation, *cell;
+  foreach (relation, relations) {
+    const Oid relid = lfirst_oid(relation);
+    const MemoryContext before = MemoryContextSwitchTo(memory);
+    List *faults = NIL;
+    const char *problem = attempt([&] { faults = all_faults(relid); });
+    if (problem != nullptr) put_fault(result, relid, "not_judged", problem, "/* mend what the error says */");
+    foreach (cell, problem == nullptr ? faults : NIL) {
+      const Fault *fault = static_cast<const Fault *>(lfirst(cell));
+      put_fault(result, relid, fault->rule, fault->detail, fault->remedy);
+    }
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(memory);
+  }
+  return static_cast<Datum>(0);
+}
+
+namespace {
+
+bool collect_relations(Node *node, void *context) {
+  if (node == nullptr) return false;
+  check_stack_depth();
+  if (IsA(node, RangeTblEntry)) {
+    const RangeTblEntry *entry = reinterpret_cast<const RangeTblEntry *>(node);
+    List **relations = static_cast<List **>(context);
+    if (entry->rtekind == RTE_RELATION) *relations = list_append_unique_oid(*relations, entry->relid);
+    return false;
+  }
+  if (IsA(node, Query)) {
+    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(collect_relations), context,
+                             QTW_EXAMINE_RTES_BEFORE);
+  }
+  return expression_tree_walker(node, compat::tree_walker(collect_relations), context);
+}
+
+}  // namespace
+
+// The relations that the policies of a relation read in sub-selects, as rows.
+RT_FUNCTION(rls_tenant_policy_reads) {
+  InitMaterializedSRF(fcinfo, 0);
+  const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const ListCell *cell, *relation;
+  List *policies = relation_policies(PG_GETARG_OID(0));
+  foreach (cell, policies) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    List *relations = NIL;
+    collect_relations(policy->qual, &relations);
+    collect_relations(policy->check, &relations);
+    foreach (relation, relations) {
+      NameData name;
+      namestrcpy(&name, policy->name);
+      Datum values[2] = {NameGetDatum(&name), ObjectIdGetDatum(lfirst_oid(relation))};
+      bool nulls[2] = {false, false};
+      tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+  }
+  return static_cast<Datum>(0);
+}
+
+}  // namespace rls_tenant
