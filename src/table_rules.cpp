@@ -185,6 +185,23 @@ bool has_whole_floor(List *policies, AttrNumber attribute) {
   return false;
 }
 
+// The ancestor, where those that were seen lead to none: parents can share theirs.
+Oid unseen_tenant_ancestor(Oid relid, Image image, List **seen) {
+  check_stack_depth();
+  CHECK_FOR_INTERRUPTS();
+  const ListCell *cell;
+  List *parents = parents_of(relid, image);
+  foreach (cell, parents) {
+    const Oid parent = lfirst_oid(cell);
+    if (list_member_oid(*seen, parent)) continue;
+    *seen = lappend_oid(*seen, parent);
+    if (is_tenant_table(parent, image)) return parent;
+    const Oid ancestor = unseen_tenant_ancestor(parent, image, seen);
+    if (OidIsValid(ancestor)) return ancestor;
+  }
+  return InvalidOid;
+}
+
 }  // namespace
 
 const char *default_tenant_column() { return tenant_column; }
@@ -231,16 +248,8 @@ bool is_tenant_table(Oid relid, Image image) {
 }
 
 Oid tenant_ancestor(Oid relid, Image image) {
-  check_stack_depth();
-  const ListCell *cell;
-  List *parents = parents_of(relid, image);
-  foreach (cell, parents) {
-    const Oid parent = lfirst_oid(cell);
-    if (is_tenant_table(parent, image)) return parent;
-    const Oid ancestor = tenant_ancestor(parent, image);
-    if (OidIsValid(ancestor)) return ancestor;
-  }
-  return InvalidOid;
+  List *seen = NIL;
+  return unseen_tenant_ancestor(relid, image, &seen);
 }
 
 bool is_enabled_and_forced(Oid relid) {
