@@ -90,7 +90,8 @@ $db->do($_) for 'BEGIN', 'CREATE TABLE later (tenant_id bigint)', q{SELECT rls_t
   q{PREPARE TRANSACTION 'good'};
 $server->restart('immediate');
 reconnect();
-is(rows($db, q{SELECT to_regclass('later'), (SELECT count(*) FROM pg_prepared_xacts)}), '|1', 'a prepared transaction shows nothing after a crash');
+is(rows($db, q{SELECT to_regclass('later'), (SELECT count(*) FROM pg_prepared_xacts)}), '|1',
+  'a prepared transaction shows nothing after a crash');
 $db->do(q{COMMIT PREPARED 'good'});
 is(faults(), '', 'COMMIT PREPARED after the restart leaves nothing bad');
 is(rows($db, q{SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid), to_regclass('later_view')
@@ -246,7 +247,10 @@ sub worker {
     my $done = eval { $session->do($_) for "BEGIN ISOLATION LEVEL $level", @statements, 'COMMIT'; 1 };
     my $state = $session->state;
     eval { $session->do('ROLLBACK') };
-    if ($done) { push @made, $name if $good; die "$name: a bad transaction was committed: @statements\n" if !$good }
+    if ($done) {
+      push @made, $name if $good;
+      die "$name: a bad transaction was committed: @statements\n" if !$good;
+    }
     elsif ($good || $state !~ /^(42P16|40P01|40001|55P03|42P07|23505|42710)$/) { die "$name: $state " . $session->errstr . "\n" }
   }
   return @made;
