@@ -9,6 +9,54 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN '{no_tenant_column,tenant_nullable,rls_off,rls_off_with_policies,rls_not_forced,no_policy,only_restrictive,not_confined,always_true,check_wider,null_matches,floor_not_public,child_unprotected,unlike_parent,fk_crosses,rule_rewrite,view_bypass,matview,bypass_login}'::text[];
 COMMENT ON FUNCTION rls_tenant.table_rules() IS 'the names of the rules that the guard knows; audit_rules() has all';
 
+-- What audit() finds can be accepted.
+
+CREATE OR REPLACE FUNCTION rls_tenant.exempt(schema name, relation_pattern text, reason text, rules text[] DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  unknown text;
+  matches bigint;
+BEGIN
+  IF coalesce($1, '') = '' OR coalesce($2, '') = '' OR coalesce($3, '') !~ '\S' THEN
+    RAISE EXCEPTION 'an exemption needs a schema, a pattern and a reason'
+      USING ERRCODE = 'null_value_not_allowed', DETAIL = 'One of them is NULL or empty.',
+        HINT = 'SELECT rls_tenant.exempt(''schema'', ''table'', ''why it belongs to no tenant'');';
+  END IF;
+  IF $2 ~ '(^|[^\\])(\\\\)*\\$' THEN
+    RAISE EXCEPTION 'the pattern "%" ends in an escape character', $2
+      USING ERRCODE = 'invalid_escape_sequence', DETAIL = 'It is a pattern for LIKE.', HINT = 'Write \\ for a backslash.';
+  END IF;
+  IF pg_catalog.cardinality($4) = 0 OR pg_catalog.array_position($4, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'the list of rules is empty, or one of them is NULL'
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived.', HINT = 'NULL instead of a list waives all.';
+  END IF;
+  SELECT r INTO unknown FROM pg_catalog.unnest($4) r WHERE r NOT IN (SELECT rule FROM rls_tenant.audit_rules()) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'there is no rule "%"', unknown
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived; NULL waives all.',
+        HINT = 'The guard''s rules are: ' || pg_catalog.array_to_string(rls_tenant.table_rules(), ', ') || '; SELECT * FROM rls_tenant.audit_rules() lists all.';
+  END IF;
+  INSERT INTO rls_tenant.exemption AS e (schema_name, relation_pattern, rules, reason)
+  VALUES ($1, $2, $4, $3)
+  ON CONFLICT ON CONSTRAINT exemption_pkey
+  DO UPDATE SET rules = excluded.rules, reason = excluded.reason, added_by = excluded.added_by, added_at = excluded.added_at;
+  IF $1 = '*' THEN RETURN; END IF;  -- roles and the server: who knows which there will be
+  SELECT count(*) INTO matches
+  FROM (SELECT relnamespace, relname FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
+        UNION ALL SELECT pronamespace, proname FROM pg_catalog.pg_proc) c(schema, name)
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.schema
+  WHERE n.nspname = $1 AND c.name LIKE $2;
+  IF matches <> 1 THEN
+    RAISE NOTICE 'the exemption covers % relations and functions of schema "%" today', matches, $1;
+  END IF;
+END
+$$;
+COMMENT ON TABLE rls_tenant.exemption IS 'what the guard lets be and audit() takes as accepted, each with a reason; written by exempt() and baseline()';
+COMMENT ON COLUMN rls_tenant.exemption.schema_name IS 'the schema''s name, to the letter; * for roles, settings and the server';
+COMMENT ON COLUMN rls_tenant.exemption.relation_pattern IS 'a LIKE pattern for the names of tables, views, functions or, with schema *, roles and settings; \_ is an underscore to the letter';
+COMMENT ON FUNCTION rls_tenant.exempt(name, text, text, text[]) IS 'lets the tables, views and functions of a schema (* for roles and settings) whose name is LIKE the pattern be, for a reason; rules: those that are waived, NULL for all; raises 22004, 22023 or 22025';
+
 -- Audit
 --
 -- audit_relations() and the four that follow find, each in its part of the catalogs; audit() puts them together with the

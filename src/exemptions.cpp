@@ -17,6 +17,7 @@ struct Exemption {
   List *rules;    // of strings; NIL: all
 };
 
+// A NULL among them is the name of no rule. (A list of nothing else would waive all.)
 List *rule_names(Datum array) {
   Datum *elements;
   bool *nulls;
@@ -24,7 +25,7 @@ List *rule_names(Datum array) {
   deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
   List *names = NIL;
   for (int i = 0; i < count; i++) {
-    if (!nulls[i]) names = lappend(names, TextDatumGetCString(elements[i]));
+    names = lappend(names, nulls[i] ? pstrdup("") : TextDatumGetCString(elements[i]));
   }
   return names;
 }

@@ -180,8 +180,9 @@ Inspection inspect_as_owner(const SourceRow *row) {
   return result;
 }
 
-// Why answers cannot be kept, if they cannot.
+// Why answers cannot be kept, if they cannot. Citus changes the shards of a table, on which its triggers are not.
 const char *unkept_because(const Reach *reach) {
+  if (OidIsValid(get_extension_oid("citus", true))) return "Citus may change its tables where no trigger fires";
   const ListCell *cell;
   foreach (cell, reach->tables) {
     const Oid relid = lfirst_oid(cell);

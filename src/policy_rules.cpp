@@ -46,9 +46,14 @@ bool makes_something_of_null(Node *node, void *context) {
       if (reinterpret_cast<NullTest *>(node)->nulltesttype == IS_NULL && reads_context(node, nullptr)) return true;
       break;
     case T_CoalesceExpr:
-    case T_DistinctExpr:
       if (reads_context(node, nullptr)) return true;
       break;
+    case T_BoolExpr: {
+      const BoolExpr *boolean = reinterpret_cast<BoolExpr *>(node);
+      if (boolean->boolop == NOT_EXPR && IsA(linitial(boolean->args), DistinctExpr) && reads_context(node, nullptr))
+        return true;
+      break;
+    }
     case T_BooleanTest: {
       const BoolTestType test = reinterpret_cast<BooleanTest *>(node)->booltesttype;
       if ((test == IS_NOT_TRUE || test == IS_NOT_FALSE || test == IS_UNKNOWN) && reads_context(node, nullptr))

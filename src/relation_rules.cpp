@@ -106,9 +106,16 @@ List *check_rules(List *faults, const Tenancy &table) {
   return faults;
 }
 
+// A view that has been read, and the role that its security_invoker would stand for.
+struct Visit {
+  Oid view;
+  Oid role;
+};
+
 // The walk through what a view reads.
 struct Reading {
   Image image;
+  List **visits;  // of Visit: views can read each other, and one below many times over
   Oid view;       // whose query it is
   Oid role;       // as whom its relations are read
   bool any_role;  // materialised views: their contents are for all
@@ -166,9 +173,24 @@ bool is_security_invoker(Oid relid, Image image) {
   return result;
 }
 
+// Whether a view is read for the first time as that role; notes it.
+bool is_first_visit(Reading *reading, Oid view, Oid role) {
+  const ListCell *cell;
+  foreach (cell, *reading->visits) {
+    const Visit *visit = static_cast<const Visit *>(lfirst(cell));
+    if (visit->view == view && visit->role == role) return false;
+  }
+  Visit *visit = static_cast<Visit *>(palloc(sizeof(Visit)));
+  *visit = {view, role};
+  *reading->visits = lappend(*reading->visits, visit);
+  return true;
+}
+
 // Reads a view's query, as its owner or, with security_invoker, as that role.
 void read_view(Reading *reading, Oid relid, Oid role) {
   check_stack_depth();
+  CHECK_FOR_INTERRUPTS();
+  if (!is_first_visit(reading, relid, role)) return;
   reading->view = relid;
   reading->role = is_security_invoker(relid, reading->image) ? role : relation_image(relid, reading->image).owner;
   for_rules(relid, reading->image, [&](HeapTuple tuple, TupleDesc description) {
@@ -189,7 +211,8 @@ const char *relation_names(List *relations) {
 }
 
 List *view_faults(Oid relid, Image image) {
-  Reading reading = {image, InvalidOid, InvalidOid, false, InvalidOid, NIL};
+  List *visits = NIL;
+  Reading reading = {image, &visits, InvalidOid, InvalidOid, false, InvalidOid, NIL};
   read_view(&reading, relid, InvalidOid);
   if (reading.found == NIL) return NIL;
   return add_fault(NIL, "view_bypass",
@@ -199,7 +222,8 @@ List *view_faults(Oid relid, Image image) {
 }
 
 List *materialized_view_faults(Oid relid, Image image) {
-  Reading reading = {image, InvalidOid, InvalidOid, true, InvalidOid, NIL};
+  List *visits = NIL;
+  Reading reading = {image, &visits, InvalidOid, InvalidOid, true, InvalidOid, NIL};
   read_view(&reading, relid, InvalidOid);
   if (reading.found == NIL) return NIL;
   return add_fault(
@@ -211,6 +235,7 @@ List *materialized_view_faults(Oid relid, Image image) {
 }  // namespace
 
 List *relation_faults(Oid relid, Image image) {
+  CHECK_FOR_INTERRUPTS();
   switch (relation_image(relid, image).kind) {
     case RELKIND_RELATION:
     case RELKIND_PARTITIONED_TABLE: {

@@ -50,6 +50,50 @@ need_packages() {
   fi
 }
 
+# shellcheck disable=SC2034  # for those who source this
+DEBIAN_KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The later Debian release that has a PostgreSQL which this machine's has not.
+later_release() {
+  case $1 in
+    17) echo trixie ;;
+    18) echo forky ;;
+    *) die "no Debian release is known here that has PostgreSQL $1 (17 and 18 are)" ;;
+  esac
+}
+
+# The address from which this machine takes its own Debian; with an argument: the security updates of it.
+debian_mirror() {
+  local codename
+  # shellcheck disable=SC1091
+  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")${1:-}
+  # shellcheck disable=SC2016  # apt's own placeholders
+  apt-get indextargets --format '$(CODENAME) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' 'Component: main' |
+    awk -v codename="$codename" '$1 == codename || $2 == codename {print $3; exit}'
+}
+
+# own_apt DIRECTORY LINE…: an apt of its own, which knows these sources alone and believes that nothing is installed.
+own_apt() {
+  local state=$1; shift
+  mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/packages"
+  : >"$state/status"
+  printf '%s\n' "$@" >"$state/sources.list"
+  {
+    echo "Dir::State \"$state\";"
+    echo "Dir::State::status \"$state/status\";"
+    echo "Dir::Cache \"$state\";"
+    echo "Dir::Etc::sourcelist \"$state/sources.list\";"
+    echo 'Dir::Etc::sourceparts "/dev/null";'
+    echo 'Dir::Etc::preferences "/dev/null";'
+    echo 'Dir::Etc::preferencesparts "/dev/null";'
+    echo 'Acquire::Languages "none";'
+    echo 'APT::Install-Recommends "false";'
+    echo "APT::Sandbox::User \"$(id -un)\";"
+  } >"$state/apt.conf"
+  export APT_CONFIG=$state/apt.conf
+  apt-get update -qq
+}
+
 # The packages that building and running on Debian's own PostgreSQL takes.
 need_postgresql() {
   need_packages make g++ "postgresql-$DEFAULT_MAJOR" "postgresql-server-dev-$DEFAULT_MAJOR"

@@ -30,7 +30,11 @@ sub access {
     WHERE polrelid = 'doc'::regclass AND polname = 'tenant_access'});
 }
 is(access(), '(rls_tenant.isolated() AND (note IS NOT NULL))', 'without Citus tenant_access carries the access alone');
+is(rows($db, 'SELECT kept FROM rls_tenant.membership_sources()'), '1', 'and answers are kept');
 $db->do('CREATE EXTENSION citus');
+$db = $server->connect('citus');
+is(rows($db, 'SELECT kept, detail FROM rls_tenant.membership_sources()'), '0|Citus may change its tables where no trigger fires',
+  'with it none is kept: a revoked membership would not end');
 $db->do(q{SELECT rls_tenant.protect('doc')});
 is(access(), '(rls_tenant.is_member(tenant_id) AND (rls_tenant.isolated() AND (note IS NOT NULL)))',
   'with it protect() adds the check, and keeps the access');
