@@ -61,7 +61,7 @@ COMMENT ON FUNCTION rls_tenant.exempt(name, text, text, text[]) IS 'lets the tab
 --
 -- audit_relations() and the four that follow find, each in its part of the catalogs; audit() puts them together with the
 -- rules and with what has been accepted. All run as the extension's owner, so that nothing is hidden from them; they are
--- granted to nobody. No name stands in a comment of a remedy: whoever named the object could end the comment.
+-- granted to nobody. Without JIT, which would take longer than all the rest. No name stands in a comment of a remedy: whoever named the object could end the comment.
 
 CREATE FUNCTION rls_tenant.audit_rules(OUT rule text, OUT severity text, OUT meaning text) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -578,7 +578,7 @@ REVOKE ALL ON FUNCTION rls_tenant.audit_speed() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit_speed() IS 'part of audit(): indexes, membership sources, and policies that are many';
 
 CREATE FUNCTION rls_tenant.audit(schema_pattern text DEFAULT '%', accepted boolean DEFAULT false, OUT severity text, OUT rule text, OUT object_type text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
   WITH found AS (
     SELECT * FROM rls_tenant.audit_relations() UNION ALL SELECT * FROM rls_tenant.audit_policies() UNION ALL
