@@ -232,13 +232,13 @@ void raise_faults(const Message *message) {
                          ? psprintf("%s %s does not keep tenants apart", message->first_kind, message->first)
                          : psprintf("%d relations do not keep tenants apart", message->tables);
   remember_refusal(text, message->detail.data);
-  ereport(
-      guard_mode() == mode_warn ? WARNING : ERROR,
-      (errcode(ERRCODE_INVALID_TABLE_DEFINITION), errmsg_internal("%s", text),
-       errdetail_internal("%s", message->detail.data),
-       errhint("Run these statements in the same transaction, before COMMIT (so begin one). What belongs to no tenant: "
-               "%s",
-               message->first_exempt)));
+  ereport(guard_mode() == mode_warn ? WARNING : ERROR,
+          (errcode(ERRCODE_INVALID_TABLE_DEFINITION), errmsg_internal("%s", text),
+           errdetail_internal("%s", message->detail.data),
+           errhint("Run these statements in the same transaction, before COMMIT; without BEGIN each statement is a "
+                   "transaction of its own. What belongs to no tenant: "
+                   "%s",
+                   message->first_exempt)));
 }
 
 // The children that a relation has or had. (Partitions can be detached, and relhassubclass be reset.)
