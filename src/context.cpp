@@ -45,6 +45,8 @@ bool drop_next_session_value = false;
 
 ProcessUtility_hook_type previous_utility = nullptr;
 
+void (*watcher)(Setting) = nullptr;
+
 ContextSlot &slot_of(Setting setting) { return context_slots[static_cast<int>(setting)]; }
 const SettingWords &words_of(Setting setting) { return words[static_cast<int>(setting)]; }
 
@@ -105,7 +107,8 @@ bool check_change(Setting setting, const ContextValue *value, GucSource source) 
     GUC_check_errmsg("%s cannot be set by a connection option", setting_name(setting));
     GUC_check_errdetail("A context lasts one transaction; a connection may be handed on to another tenant.");
     GUC_check_errhint(
-        "Use SET LOCAL inside a transaction, or SELECT rls_tenant.set_context(...); a DBA can pin a role by ALTER ROLE.");
+        "Use SET LOCAL inside a transaction, or SELECT rls_tenant.set_context(...); a DBA can pin a role by ALTER "
+        "ROLE.");
     return false;
   }
   const ContextSlot &slot = slot_of(setting);
@@ -171,7 +174,8 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
 }
 
 // Copies of values that were read. They outlive the transaction where a procedure has ended it: an argument of CALL may
-// point to one until the procedure returns. Many of them (a procedure that goes through all tenants) are shared by text.
+// point to one until the procedure returns. Many of them (a procedure that goes through all tenants) are shared by
+// text.
 MemoryContext copies_memory = nullptr;
 int copies = 0;
 HTAB *copies_by_text = nullptr;
@@ -230,6 +234,7 @@ void assign_setting(Setting setting, void *extra) {
   ContextSlot &slot = slot_of(setting);
   slot.extra = static_cast<const ContextValue *>(extra);
   make_unready(&slot);
+  if (watcher != nullptr) watcher(setting);
 }
 
 template <Setting setting>
@@ -345,6 +350,7 @@ const char *setting_word(Setting setting) { return words_of(setting).word; }
 const char *setting_name(Setting setting) { return words_of(setting).name; }
 ValueType setting_type(Setting setting) { return static_cast<ValueType>(setting_types[static_cast<int>(setting)]); }
 const ContextValue *present_context(Setting setting) { return present(slot_of(setting)); }
+void watch_context(void (*fn)(Setting)) { watcher = fn; }
 bool one_tenant_per_transaction() { return one_tenant; }
 bool missing_context_raises() { return missing_context == missing_error; }
 
@@ -358,12 +364,11 @@ void raise_context_changed(Setting setting, const ContextValue *before, const Co
 }
 
 void raise_unfit_context(Setting setting, const char *text, const char *type) {
-  ereport(ERROR,
-          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-           errmsg("the %s \"%s\" is no %s", setting_word(setting), text, type),
-           errdetail("A function or policy asks for the %s as %s.", setting_word(setting), type),
-           errhint("Set %s to a valid %s, or ask for it with the function of its own type.", setting_name(setting),
-                   type)));
+  ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                  errmsg("the %s \"%s\" is no %s", setting_word(setting), text, type),
+                  errdetail("A function or policy asks for the %s as %s.", setting_word(setting), type),
+                  errhint("Set %s to a valid %s, or ask for it with the function of its own type.",
+                          setting_name(setting), type)));
   pg_unreachable();
 }
 

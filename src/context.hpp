@@ -28,6 +28,9 @@ ValueType setting_type(Setting setting);
 // Gone with the next change of the setting.
 const ContextValue *present_context(Setting setting);
 
+// Has fn called after each change of a setting, also while a transaction is undone: it may do nothing that can fail.
+void watch_context(void (*fn)(Setting));
+
 // Whether a transaction is bound to the first value that it reads.
 bool one_tenant_per_transaction();
 // Whether reading an unset context raises (else it gives NULL).

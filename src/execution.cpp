@@ -5,6 +5,7 @@
 
 #include "functions.hpp"
 #include "membership_parallel.hpp"
+#include "plan_constant.hpp"
 
 namespace rls_tenant {
 
@@ -118,6 +119,7 @@ void start(QueryDesc *query, int flags) {
   const auto next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
   Binding bound = {};
   const PlanReads reads = what_plan_reads(query->plannedstmt);
+  if (reads.constants) check_plan_constants(query->plannedstmt);
   bound.settings = bound.own = reads.settings;
   bound.hands_down = reads.memberships && query->plannedstmt->parallelModeNeeded;
   bound.holds_rows = bound.settings != 0;

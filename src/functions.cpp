@@ -123,6 +123,7 @@ constexpr int known_count_complete = setting_count * (1 + getter_count) + member
 
 // A function changed: ours, or, while we do not know them all, perhaps ours from now on.
 void on_function_change(Datum, int, uint32 hash) {
+  if (hash == constant_plan_hash) return;  // no function: the context has changed
   if (hash == 0 || known_count < known_count_complete) {
     valid = false;
     return;
@@ -148,6 +149,10 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
   const ListCell *cell;
   foreach (cell, plan->invalItems) {
     const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
+    if (item->cacheId == constant_plan_cache) {
+      result.settings |= 1u << (item->hashValue & ((1u << constant_setting_bits) - 1));
+      result.constants = true;
+    }
     if (item->cacheId != PROCOID) continue;
     for (int i = 0; i < known_count; i++) {
       if (known[i].hash != item->hashValue) continue;

@@ -26,10 +26,18 @@ void functions_init();
 // Valid until the next call into PostgreSQL that may accept invalidations.
 const SettingFunctions *setting_functions(Setting setting);
 
-// What a plan reads, by the functions that PostgreSQL noted as its dependencies.
+// How a plan is marked into which the planner has put values of the context: once under a hash on PROCOID, by which
+// PostgreSQL drops it when the context changes, and once for each setting under a cache that does not exist, with the
+// setting in the lowest bits and its generation above.
+constexpr uint32 constant_plan_hash = 0x726c7374;
+constexpr int constant_plan_cache = -0x726c;
+constexpr uint32 constant_setting_bits = 2;
+
+// What a plan reads, by the functions that PostgreSQL noted as its dependencies, and by these marks.
 struct PlanReads {
   SettingSet settings;
   bool memberships;
+  bool constants;
 };
 PlanReads what_plan_reads(const PlannedStmt *plan);
 

@@ -7,6 +7,7 @@
 #include "functions.hpp"
 #include "guard.hpp"
 #include "membership.hpp"
+#include "plan_constant.hpp"
 #include "tenant_table.hpp"
 
 extern "C" {
@@ -28,6 +29,7 @@ void _PG_init() {
   context_init();
   functions_init();
   execution_init();
+  plan_constant_init();
   membership_init();
   tenant_table_init();
   guard_init();
