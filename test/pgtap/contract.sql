@@ -115,6 +115,7 @@ SELECT set_eq(
     ('rls_tenant.account_type', 'superuser', 'enum', 'any', '{any,uuid,bigint,text}'),
     ('rls_tenant.guard', 'superuser', 'enum', 'refuse', '{refuse,protect,warn,off}'),
     ('rls_tenant.membership_cache_size', 'user', 'integer', '4096', ''),
+    ('rls_tenant.plan_constants', 'user', 'enum', 'auto', '{auto,off}'),
     ('rls_tenant.membership_cost', 'user', 'real', '2', ''),
     ('rls_tenant.missing_context', 'superuser', 'enum', 'error', '{error,"null"}'),
     ('rls_tenant.one_tenant_per_transaction', 'superuser', 'bool', 'on', ''),
