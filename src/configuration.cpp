@@ -1,5 +1,5 @@
-// Who may add rows to the configuration tables, which pg_dump carries: a restore adds them as COPY does, be it by a role
-// that is no superuser. INSERT is granted to everybody, and this trigger decides.
+// Who may add rows to the configuration tables, which pg_dump carries: a restore adds them as COPY does, be it by a
+// role that is no superuser. INSERT is granted to everybody, and this trigger decides.
 
 #include "functions.hpp"
 #include "guard_notes.hpp"
@@ -15,13 +15,14 @@ constexpr AttrNumber exemption_schema = 1, source_relation = 2;
 
 [[noreturn]] void refuse_row(Relation table, Oid role, const char *detail) {
   const char *name = GetUserNameFromId(role, false);
-  ereport(ERROR,
-          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-           errmsg("role \"%s\" may not add rows to %s", name, relation_name(RelationGetRelid(table))),
-           errdetail("%s", detail),
-           errhint("exempt(), baseline() and add_membership() add rows. Before a restore a superuser runs CREATE EXTENSION "
-                   "rls_tenant; and, until it is done, ALTER ROLE %s SET rls_tenant.guard = off;",
-                   quote_identifier(name))));
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+       errmsg("role \"%s\" may not add rows to %s", name, relation_name(RelationGetRelid(table))),
+       errdetail("%s", detail),
+       errhint("exempt(), baseline() and add_membership() add rows. Before a restore a superuser runs CREATE EXTENSION "
+               "rls_tenant; and, until it is done, ALTER ROLE %s SET rls_tenant.guard = off;",
+               quote_identifier(name))));
   pg_unreachable();
 }
 
@@ -33,7 +34,8 @@ bool may_make_tables(const char *schema, Oid role) {
 
 // Nothing here asks what rows there are: whoever is refused must not learn that from the error.
 void check_row(Relation table, HeapTuple row, Oid role) {
-  if (guard_mode() != mode_off) refuse_row(table, role, "Its rows decide what the guard lets be and who is a member of what.");
+  if (guard_mode() != mode_off)
+    refuse_row(table, role, "Its rows decide what the guard lets be and who is a member of what.");
   bool isnull;
   const TupleDesc description = RelationGetDescr(table);
   if (RelationGetRelid(table) == source_table()) {

@@ -2,6 +2,8 @@
 
 #include "context.hpp"
 
+#include "transaction.hpp"
+
 namespace rls_tenant {
 
 ContextSlot context_slots[setting_count];
@@ -234,6 +236,7 @@ void assign_setting(Setting setting, void *extra) {
   ContextSlot &slot = slot_of(setting);
   slot.extra = static_cast<const ContextValue *>(extra);
   make_unready(&slot);
+  note_transaction();
   if (watcher != nullptr) watcher(setting);
 }
 
@@ -299,10 +302,14 @@ void forget_readings() {
     slot.latched = false;
     slot.running = 0;
   }
-  if (!statement_goes_on()) release_copies();
+  if (!statement_goes_on()) {
+    release_copies();
+  } else if (copies > 0) {
+    note_transaction();
+  }
 }
 
-void at_transaction_event(XactEvent event, void *) {
+void at_transaction_event(XactEvent event) {
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:
@@ -374,6 +381,7 @@ void raise_unfit_context(Setting setting, const char *text, const char *type) {
 
 // Not inline: what the first read of a transaction does, and the first after each assignment.
 const ContextValue *read_context_slow(Setting setting) {
+  note_transaction();
   ContextSlot &slot = slot_of(setting);
   const ContextValue *now = present(slot);
   if (!slot.latched || !same_context_value(slot.reading, now)) {
@@ -433,7 +441,7 @@ void context_init() {
   define_setting<Setting::tenant>();
   define_setting<Setting::account>();
   define_setting<Setting::user>();
-  RegisterXactCallback(at_transaction_event, nullptr);
+  at_end_of_transaction(at_transaction_event);
   previous_utility = ProcessUtility_hook;
   ProcessUtility_hook = process_utility;
 }

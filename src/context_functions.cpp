@@ -60,8 +60,9 @@ Datum given_bigint(FunctionCallInfo fcinfo, Setting setting) {
 Datum given_text(FunctionCallInfo fcinfo, Setting setting) {
   const char *id = checked_argument(fcinfo, setting);
   if (*id == '\0') {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("the id of the %s is empty", setting_word(setting)),
-                    errdetail("Empty means unset."), errhint("Give an id, or NULL for none.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("the id of the %s is empty", setting_word(setting)),
+             errdetail("Empty means unset."), errhint("Give an id, or NULL for none.")));
   }
   return PointerGetDatum(cstring_to_text(id));
 }
@@ -130,13 +131,13 @@ const char *source_word(GucSource source) {
 
 }  // namespace
 
-#define CONTEXT_FUNCTIONS(word)                                                                              \
-  RT_FUNCTION(rls_tenant_fast_##word##_uuid) { return fast_uuid(fcinfo, Setting::word); }                    \
-  RT_FUNCTION(rls_tenant_fast_##word##_bigint) { return fast_bigint(fcinfo, Setting::word); }                \
-  RT_FUNCTION(rls_tenant_fast_##word##_text) { return fast_text(fcinfo, Setting::word); }                    \
-  RT_FUNCTION(rls_tenant_##word##_setting) { return fast_text(fcinfo, Setting::word); }                      \
-  RT_FUNCTION(rls_tenant_current_##word##_uuid) { return given_uuid(fcinfo, Setting::word); }                \
-  RT_FUNCTION(rls_tenant_current_##word##_bigint) { return given_bigint(fcinfo, Setting::word); }            \
+#define CONTEXT_FUNCTIONS(word)                                                                   \
+  RT_FUNCTION(rls_tenant_fast_##word##_uuid) { return fast_uuid(fcinfo, Setting::word); }         \
+  RT_FUNCTION(rls_tenant_fast_##word##_bigint) { return fast_bigint(fcinfo, Setting::word); }     \
+  RT_FUNCTION(rls_tenant_fast_##word##_text) { return fast_text(fcinfo, Setting::word); }         \
+  RT_FUNCTION(rls_tenant_##word##_setting) { return fast_text(fcinfo, Setting::word); }           \
+  RT_FUNCTION(rls_tenant_current_##word##_uuid) { return given_uuid(fcinfo, Setting::word); }     \
+  RT_FUNCTION(rls_tenant_current_##word##_bigint) { return given_bigint(fcinfo, Setting::word); } \
   RT_FUNCTION(rls_tenant_current_##word##_text) { return given_text(fcinfo, Setting::word); }
 
 CONTEXT_FUNCTIONS(tenant)

@@ -33,7 +33,8 @@ bool has_control_character(const char *text, size_t length) {
 
 const char *context_text_fault(const char *text, size_t length) {
   if (length > max_context_bytes) return "The value has more than 255 bytes.";
-  if (!pg_verifymbstr(text, static_cast<int>(length), true)) return "The value is not valid in the database's encoding.";
+  if (!pg_verifymbstr(text, static_cast<int>(length), true))
+    return "The value is not valid in the database's encoding.";
   if (has_control_character(text, length)) return "The value has a control character.";
   return nullptr;
 }

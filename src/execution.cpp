@@ -249,6 +249,10 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
 // must succeed under whatever context: no answer is asked for.
 void finish(QueryDesc *query) {
   const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
+  if (query->operation == CMD_SELECT && query->estate->es_auxmodifytables == NIL) {  // nothing is left to run
+    next(query);
+    return;
+  }
   Watched watched = run_watched(find_binding(query), [&] { next(query); });
   release_pins(&watched.told);
 }

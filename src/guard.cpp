@@ -10,6 +10,7 @@
 #include "guard_refusals.hpp"
 #include "protect.hpp"
 #include "relation_rules.hpp"
+#include "transaction.hpp"
 
 namespace rls_tenant {
 
@@ -341,7 +342,7 @@ void check_at_end() {
   mute_notes(false);
 }
 
-void at_transaction_event(XactEvent event, void *) {
+void at_transaction_event(XactEvent event) {
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:
@@ -357,7 +358,7 @@ void at_transaction_event(XactEvent event, void *) {
 
 void guard_init() {
   guard_notes_init();
-  RegisterXactCallback(at_transaction_event, nullptr);
+  at_end_of_transaction(at_transaction_event);
 }
 
 }  // namespace rls_tenant

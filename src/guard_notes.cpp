@@ -5,6 +5,7 @@
 
 #include "catalog_image.hpp"
 #include "foreign_key_check.hpp"
+#include "transaction.hpp"
 
 namespace rls_tenant {
 
@@ -44,6 +45,7 @@ bool stands_aside() {
 void note(Oid relid) {
   if (!OidIsValid(relid) || stands_aside()) return;
   if (notes == nullptr) {
+    note_transaction();
     HASHCTL control = {};
     control.keysize = sizeof(Oid);
     control.entrysize = sizeof(Oid);

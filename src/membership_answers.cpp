@@ -8,6 +8,7 @@
 #include "context.hpp"
 #include "membership_parallel.hpp"
 #include "membership_source.hpp"
+#include "transaction.hpp"
 
 namespace rls_tenant {
 
@@ -193,7 +194,7 @@ void notice_own_changes(StatementAnswers *answers) {
   answer_stamp = answers->stamp;
 }
 
-void at_transaction_event(XactEvent event, void *) {
+void at_transaction_event(XactEvent event) {
   if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) drop_loose();
 }
 
@@ -295,6 +296,7 @@ const Answer *answer_of_source(const char *source, size_t length) {
   } else {
     drop_loose();
     loose = held;
+    note_transaction();
   }
   return held->answer;
 }
@@ -317,6 +319,6 @@ const Pin *pin_known_sources() {
 
 uint64 membership_fills() { return fills; }
 
-void membership_answers_init() { RegisterXactCallback(at_transaction_event, nullptr); }
+void membership_answers_init() { at_end_of_transaction(at_transaction_event); }
 
 }  // namespace rls_tenant

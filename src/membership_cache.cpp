@@ -2,6 +2,8 @@
 
 #include "membership_cache.hpp"
 
+#include "transaction.hpp"
+
 namespace rls_tenant {
 
 namespace {
@@ -124,7 +126,10 @@ void cache_answer(HeldAnswer *held) {
   dlist_push_head(&by_use, &held->link);
   figures.users++;
   figures.bytes += static_cast<int64>(held->size);
-  if (held->answer->holds_for_one_transaction) for_one_transaction++;
+  if (held->answer->holds_for_one_transaction) {
+    for_one_transaction++;
+    note_transaction();
+  }
 }
 
 void uncache_source(uint64 source) {

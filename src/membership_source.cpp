@@ -11,6 +11,7 @@
 #include "membership_cache.hpp"
 #include "membership_reach.hpp"
 #include "table_rules.hpp"
+#include "transaction.hpp"
 
 namespace rls_tenant {
 
@@ -340,13 +341,16 @@ Source *find_source(const char *name) {
 bool is_known(const char *name) { return *link_of(name) != nullptr; }
 bool is_ready(const char *name) { return is_known(name) && (*link_of(name))->valid; }
 
-void note_own_change() { own_change = true; }
+void note_own_change() {
+  own_change = true;
+  note_transaction();
+}
 bool has_own_change() { return own_change; }
 
 namespace {
 
 // Uncommitted memberships end with their transaction; so does what depends on its clock.
-void at_transaction_event(XactEvent event, void *) {
+void at_transaction_event(XactEvent event) {
   switch (event) {
     case XACT_EVENT_COMMIT:
     case XACT_EVENT_ABORT:
@@ -366,7 +370,7 @@ void at_transaction_event(XactEvent event, void *) {
 void membership_source_init() {
   CacheRegisterRelcacheCallback(on_relation_change, 0);
   for (int cache : {PROCOID, ENUMOID, NAMESPACEOID}) CacheRegisterSyscacheCallback(cache, on_definition_change, 0);
-  RegisterXactCallback(at_transaction_event, nullptr);
+  at_end_of_transaction(at_transaction_event);
 }
 
 }  // namespace rls_tenant

@@ -9,6 +9,7 @@
 #include "membership.hpp"
 #include "plan_constant.hpp"
 #include "tenant_table.hpp"
+#include "transaction.hpp"
 
 extern "C" {
 __attribute__((visibility("default"))) const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME();
@@ -25,7 +26,8 @@ void _PG_init() {
                     errdetail("Only a session that has loaded it can hand its context down."),
                     errhint("Set session_preload_libraries = 'rls_tenant'.")));
   }
-  // Callbacks at the end of a transaction run last in, first out: the guard's check comes before the context's end.
+  // At the end of a transaction the last to ask comes first: the guard's check comes before the context's end.
+  transaction_init();
   context_init();
   functions_init();
   execution_init();
