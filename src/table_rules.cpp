@@ -111,10 +111,10 @@ const char *open_part(const Report *report, const Policy *policy) {
 void check_policies(Report *report, bool is_part) {
   List *policies = report->table->policies;
   const AttrNumber attribute = report->attribute;
-  const char *remedy = attribute != InvalidAttrNumber ? protect_call(report->relid, attribute) : nullptr;
   if (policies == NIL) {
     if (report->table->relation.row_security && !is_part)
-      add(report, "no_policy", "row-level security is enabled, but there is no policy", remedy);
+      add(report, "no_policy", "row-level security is enabled, but there is no policy",
+          protect_call(report->relid, attribute));
     return;
   }
   const uint32 floor = floor_of(policies, attribute, true);
@@ -127,10 +127,10 @@ void check_policies(Report *report, bool is_part) {
     any_permissive = true;
     const uint32 open = policy->commands & ~floor & ~confined_commands(policy, attribute);
     if (open == 0) continue;
-    if (attribute == InvalidAttrNumber) {
-      remedy = psprintf("DROP POLICY %s ON %s; /* or confine it */", quote_identifier(policy->name),
-                        relation_name(report->relid));
-    }
+    const char *remedy = attribute != InvalidAttrNumber
+                             ? protect_call(report->relid, attribute)
+                             : psprintf("DROP POLICY %s ON %s; /* or confine it */", quote_identifier(policy->name),
+                                        relation_name(report->relid));
     if ((open & ~partial_floor) == 0) {
       add(report, "floor_not_public",
           psprintf("policy \"%s\" FOR %s leaves rows open to roles that no RESTRICTIVE policy names", policy->name,
@@ -163,8 +163,9 @@ void check_policies(Report *report, bool is_part) {
   }
   if (!any_permissive && !is_part) {
     add(report, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible",
-        remedy != nullptr ? remedy
-                          : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(report->relid)));
+        attribute != InvalidAttrNumber
+            ? protect_call(report->relid, attribute)
+            : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(report->relid)));
   }
 }
 
