@@ -62,6 +62,25 @@ inline auto tree_walker(bool (*walker)(Node *, void *)) {
 // Before 17 it does not, and the planner knows that only of an expression that was written so.
 constexpr bool index_order_survives_arrays = PG_VERSION_NUM >= 170000;
 
+// What a plan's statement needs to do with a relation, and as whom (InvalidOid: as whoever runs it).
+struct Permissions {
+  AclMode required;
+  Oid check_as;
+  const Bitmapset *updated;  // columns, as bitmaps of attributes count them
+};
+
+inline Permissions permissions_of(const PlannedStmt *plan, const RangeTblEntry *entry) {
+#if PG_VERSION_NUM >= 160000
+  if (entry->perminfoindex == 0) return {};
+  const RTEPermissionInfo *info =
+      static_cast<const RTEPermissionInfo *>(list_nth(plan->permInfos, static_cast<int>(entry->perminfoindex) - 1));
+  return {info->requiredPerms, info->checkAsUser, info->updatedCols};
+#else
+  if (entry->rtekind != RTE_RELATION) return {};
+  return {entry->requiredPerms, entry->checkAsUser, entry->updatedCols};
+#endif
+}
+
 // Whether a role owns a relation, directly or as a member.
 inline bool owns_relation(Oid relid, Oid role) {
 #if PG_VERSION_NUM >= 160000

@@ -108,14 +108,20 @@ void refresh() {
   }
 }
 
-// Whether a function is one of these, as they are now.
+// Whether a function is one of these, as they were known last.
 template <int count>
-bool is_one_of(const Oid (&functions)[count], Oid function) {
-  refresh();
+bool was_one_of(const Oid (&functions)[count], Oid function) {
   for (Oid candidate : functions) {
     if (OidIsValid(candidate) && candidate == function) return true;
   }
   return false;
+}
+
+// Whether a function is one of these, as they are now.
+template <int count>
+bool is_one_of(const Oid (&functions)[count], Oid function) {
+  refresh();
+  return was_one_of(functions, function);
 }
 
 // What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
@@ -141,6 +147,10 @@ const SettingFunctions *setting_functions(Setting setting) {
   refresh();
   return &functions[static_cast<int>(setting)];
 }
+
+const SettingFunctions *remembered_setting_functions(Setting setting) { return &functions[static_cast<int>(setting)]; }
+
+bool was_membership_check(Oid function) { return was_one_of(membership_checks, function); }
 
 PlanReads what_plan_reads(const PlannedStmt *plan) {
   PlanReads result = {};

@@ -26,6 +26,10 @@ void functions_init();
 // Valid until the next call into PostgreSQL that may accept invalidations.
 const SettingFunctions *setting_functions(Setting setting);
 
+// The same as they were known last, without a look at the catalogs: for where an error is on its way.
+const SettingFunctions *remembered_setting_functions(Setting setting);
+bool was_membership_check(Oid function);
+
 // How a plan is marked into which the planner has put values of the context: once under a hash on PROCOID, by which
 // PostgreSQL drops it when the context changes, and once for each setting under a cache that does not exist, with the
 // setting in the lowest bits and its generation above.

@@ -66,6 +66,7 @@ extern "C" {
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
+#include "rewrite/rowsecurity.h"
 #include "storage/dsm.h"
 #include "tcop/deparse_utility.h"
 #include "tcop/pquery.h"
