@@ -173,6 +173,31 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
   return result;
 }
 
+bool is_getter(Oid function, Setting *setting, Getter *type) {
+  refresh();
+  for (Setting candidate : all_settings) {
+    const SettingFunctions &mine = functions[static_cast<int>(candidate)];
+    for (int i = 0; i < getter_count; i++) {
+      if (!OidIsValid(function) || (function != mine.getter[i] && function != mine.fast[i])) continue;
+      *setting = candidate;
+      *type = static_cast<Getter>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
+SettingSet what_function_reads(Oid function) {
+  Setting setting;
+  Getter type;
+  if (is_getter(function, &setting, &type)) return setting_bit(setting);
+  const uint32 hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
+  for (int i = 0; i < known_count; i++) {
+    if (known[i].hash == hash) return known[i].settings;
+  }
+  return 0;
+}
+
 Oid isolated_function() {
   refresh();
   return isolated;

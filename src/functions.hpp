@@ -45,6 +45,11 @@ struct PlanReads {
 };
 PlanReads what_plan_reads(const PlannedStmt *plan);
 
+// Which settings a call of a function with its default argument reads.
+SettingSet what_function_reads(Oid function);
+// The getter that a function is, if it is one, as people write it or as the planner does.
+bool is_getter(Oid function, Setting *setting, Getter *type);
+
 // isolated(), which policies call that rely on tenant_isolation.
 Oid isolated_function();
 
