@@ -35,8 +35,9 @@ struct Test {
 
 // What a command asks of a row, old or new: every restrictive test and one permissive test.
 struct TestGroup {
-  const char *clause;  // USING or WITH CHECK
-  List *restrictive;   // Tests, by name
+  const char *clause;  // USING, WITH CHECK, or the USING of SELECT for another command
+  bool new_row;
+  List *restrictive;  // Tests, by name
   List *permissive;
 };
 
@@ -133,9 +134,10 @@ List *policies_of_role(Relation relation, Oid role) {
 }
 
 // The tests of the policies for a command: USING on a row that is there, or WITH CHECK (else USING) on a new one.
-TestGroup *tests_for(const Question &question, Command command, bool new_row) {
+TestGroup *tests_for(const Question &question, Command command, bool new_row, const char *clause) {
   TestGroup *group = static_cast<TestGroup *>(palloc0(sizeof(TestGroup)));
-  group->clause = new_row ? "WITH CHECK" : "USING";
+  group->clause = clause;
+  group->new_row = new_row;
   const ListCell *cell;
   foreach (cell, question.policies) {
     const RolePolicy *policy = static_cast<const RolePolicy *>(lfirst(cell));
@@ -171,8 +173,8 @@ bool has_privilege(const Question &question, AclMode privilege) {
 // the privilege. What is asked twice is listed once.
 List *groups_for(const Question &question, const CommandKind &kind) {
   List *groups = NIL;
-  const auto add = [&](Command command, bool new_row) {
-    TestGroup *group = tests_for(question, command, new_row);
+  const auto add = [&](Command command, bool new_row, const char *clause) {
+    TestGroup *group = tests_for(question, command, new_row, clause);
     const ListCell *cell;
     foreach (cell, groups) {
       const TestGroup *other = static_cast<const TestGroup *>(lfirst(cell));
@@ -181,9 +183,10 @@ List *groups_for(const Question &question, const CommandKind &kind) {
     }
     groups = lappend(groups, group);
   };
-  if (kind.command != command_insert) add(kind.command, false);
-  if (kind.command != command_insert && has_privilege(question, ACL_SELECT)) add(command_select, false);
-  if (kind.command == command_insert || kind.command == command_update) add(kind.command, true);
+  const bool meets_rows = kind.command != command_insert;
+  if (meets_rows) add(kind.command, false, "USING");
+  if (meets_rows && has_privilege(question, ACL_SELECT)) add(command_select, false, "USING (SELECT)");
+  if (kind.command == command_insert || kind.command == command_update) add(kind.command, true, "WITH CHECK");
   return groups;
 }
 
@@ -206,18 +209,11 @@ const char *condition_text(const Question &question, Node *expression) {
 const char *resulting_condition(const Question &question, const List *groups) {
   StringInfoData text;
   initStringInfo(&text);
-  const char *clause = nullptr;
   const ListCell *cell;
   foreach (cell, groups) {
     const TestGroup *group = static_cast<const TestGroup *>(lfirst(cell));
-    const char *condition = condition_text(question, combined(group));
-    if (clause == nullptr) {
-      appendStringInfoString(&text, condition);
-    } else {
-      appendStringInfo(&text, strcmp(clause, group->clause) == 0 ? " AND %s%s" : " %s %s",
-                       strcmp(clause, group->clause) == 0 ? "" : group->clause, condition);
-    }
-    clause = group->clause;
+    if (text.len > 0) appendStringInfoString(&text, group->new_row ? " WITH CHECK " : " AND ");
+    appendStringInfoString(&text, condition_text(question, combined(group)));
   }
   return text.data;
 }
@@ -260,18 +256,20 @@ const char *kind_words(bool permissive, const char *clause) {
 // Whether a context is missing for every way through: a restrictive test or all permissive ones read it.
 Allowed allowed_in_context(const List *groups, const char **reason) {
   const ListCell *cell, *inner;
-  bool any_reads = false;
+  bool any_reads = false, always_true = true;
   foreach (cell, groups) {
     const TestGroup *group = static_cast<const TestGroup *>(lfirst(cell));
-    bool all = true;
+    bool all = true, one_is_true = false;
     foreach (inner, group->permissive) {
       const char *words =
           missing_context_words(what_expression_reads(static_cast<const Test *>(lfirst(inner))->expression));
       if (words != nullptr) *reason = words;
       any_reads |= words != nullptr;
       all = all && words != nullptr;
+      one_is_true |= is_true(static_cast<const Test *>(lfirst(inner))->expression);
     }
     if (all) return Allowed::no;
+    always_true = always_true && one_is_true && group->restrictive == NIL;
     foreach (inner, group->restrictive) {
       const char *words =
           missing_context_words(what_expression_reads(static_cast<const Test *>(lfirst(inner))->expression));
@@ -280,8 +278,9 @@ Allowed allowed_in_context(const List *groups, const char **reason) {
       return Allowed::no;
     }
   }
-  if (!any_reads) *reason = "depends on the row";
-  return Allowed::depends;
+  if (any_reads) return Allowed::depends;
+  *reason = always_true ? "every row" : "depends on the row";
+  return always_true ? Allowed::yes : Allowed::depends;
 }
 
 // Without rows: the policies of one command, in order, and what they come to.

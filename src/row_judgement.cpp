@@ -5,6 +5,7 @@
 
 #include "as_owner.hpp"
 #include "attempt.hpp"
+#include "condition.hpp"
 #include "functions.hpp"
 
 namespace rls_tenant {
@@ -207,7 +208,10 @@ Verdict judge(JudgedRow *row, Node *expression) {
   foreach (cell, boolean->args) {
     const Verdict verdict = judge(row, static_cast<Node *>(lfirst(cell)));
     if (verdict.allowed != is_and) return verdict;  // the first part that is not true, or of OR that is
-    if (!is_and) reasons = reasons == nullptr ? verdict.reason : psprintf("%s; %s", reasons, verdict.reason);
+    if (is_and) continue;
+    const char *words =
+        psprintf("%s: %s", deparse_condition(row->relation, with_context_values(verdict.part)), verdict.reason);
+    reasons = reasons == nullptr ? words : psprintf("%s; %s", reasons, words);
   }
   return {is_and, expression, reasons};
 }
