@@ -232,7 +232,7 @@ void explain_new_row(const QueryDesc *query) {
   } else if (id != nullptr && strcmp(id, context->bytes()) == 0) {
     errhint("Its tenant is right, but a policy asks for more; rls_tenant.explain_access() shows the policies.");
   } else {
-    errhint("Leave the tenant column to its default, or begin a transaction with the context of the row's tenant.");
+    errhint("Write rows of the context's tenant, or begin a transaction with the context of the row's.");
   }
 }
 
