@@ -627,6 +627,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.audit_check(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit_check(text, text) IS 'raises 55000 if audit() has a finding of that severity (leak, risk, speed, note) or worse, and lists the first hundred: for a step of your CI. 22023: no such severity. Granted to nobody';
+
 -- Explaining
 
 -- For everybody: it tells no more than the catalogs and the caller's own context, and reads rows only for a caller whom

@@ -103,24 +103,35 @@ bool look_for_sign(Node *node, void *argument) {
   return expression_tree_walker(node, compat::tree_walker(look_for_sign), argument);
 }
 
-// By the checks of the statement, whose columns are those of the row; else by the policies as they are written.
+// The column of that name in a part.
+AttrNumber column_of_part(const ResultRelInfo *part, const ResultRelInfo *root, AttrNumber attribute) {
+  const TupleDesc whole = RelationGetDescr(root->ri_RelationDesc), columns = RelationGetDescr(part->ri_RelationDesc);
+  if (attribute > whole->natts) return InvalidAttrNumber;
+  const char *name = NameStr(TupleDescAttr(whole, attribute - 1)->attname);
+  for (int i = 0; i < columns->natts; i++) {
+    const Form_pg_attribute column = TupleDescAttr(columns, i);
+    if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0) return static_cast<AttrNumber>(i + 1);
+  }
+  return InvalidAttrNumber;
+}
+
+// By the checks of the statement, whose columns are those of the row; else, where the planner has put a value or a
+// parameter in the place of the context, by the policies as they are written for the table that the statement names.
 TenantSign sign_of(const ResultRelInfo *result) {
   TenantSign sign = {};
   const ListCell *cell;
   foreach (cell, result->ri_WithCheckOptions) {
     if (look_for_sign(lfirst_node(WithCheckOption, cell)->qual, &sign)) return sign;
   }
-  // A part has columns of its own; the policies are those of the table that the statement names.
-  const RowSecurityDesc *policies = result->ri_RelationDesc->rd_rsdesc;
-  const bool is_part = result->ri_RootResultRelInfo != nullptr && result->ri_RootResultRelInfo != result;
-  if (is_part) policies = result->ri_RootResultRelInfo->ri_RelationDesc->rd_rsdesc;
+  const ResultRelInfo *root = result->ri_RootResultRelInfo != nullptr ? result->ri_RootResultRelInfo : result;
+  const RowSecurityDesc *policies = root->ri_RelationDesc->rd_rsdesc;
   if (policies == nullptr) return sign;
   foreach (cell, policies->policies) {
     const RowSecurityPolicy *policy = static_cast<const RowSecurityPolicy *>(lfirst(cell));
     Expr *const expressions[] = {policy->qual, policy->with_check_qual};
     for (Expr *expression : expressions) {
       if (!look_for_sign(reinterpret_cast<Node *>(expression), &sign)) continue;
-      if (is_part) sign.attribute = InvalidAttrNumber;
+      if (root != result) sign.attribute = column_of_part(result, root, sign.attribute);
       return sign;
     }
   }

@@ -2,6 +2,7 @@
 
 #include "membership_answers.hpp"
 #include "membership_source.hpp"
+#include "plan_constant.hpp"
 
 namespace rls_tenant {
 
@@ -45,6 +46,19 @@ const char *source_words(const Source *source) {
   return psprintf("answers are kept: groups of user \"%s\": %u", user->bytes(), held->answer->count);
 }
 
+// What plans for partitioned and foreign tables hold of the context.
+const char *constant_words() {
+  StringInfoData text;
+  initStringInfo(&text);
+  for (Setting setting : all_settings) {
+    const char *value = planned_value(setting);
+    if (value != nullptr)
+      appendStringInfo(&text, "%s%s \"%s\"", text.len > 0 ? ", " : "", setting_word(setting), value);
+  }
+  if (text.len == 0) return "none: all plans that are kept ask for the context when they run";
+  return psprintf("plans for partitioned and foreign tables hold %s; they are made anew for another", text.data);
+}
+
 void put(const ReturnSetInfo *result, const char *item, const char *detail) {
   Datum values[2] = {CStringGetTextDatum(item), CStringGetTextDatum(detail)};
   bool nulls[2] = {false, false};
@@ -62,7 +76,7 @@ RT_FUNCTION(rls_tenant_explain_context) {
       one_tenant_per_transaction()
           ? "reads one tenant, account and user"
           : "may change its context between statements: rls_tenant.one_tenant_per_transaction is off");
-  put(result, "plan constants", "none: plans, cached ones too, ask for the context when they run");
+  put(result, "plan constants", constant_words());
   const CacheFigures figures = cache_figures();
   put(result, "memberships",
       psprintf(INT64_FORMAT " answers kept; " UINT64_FORMAT " queries put to sources since the session began",

@@ -162,6 +162,11 @@ void check_plan_constants(const PlannedStmt *plan) {
   }
 }
 
+const char *planned_value(Setting setting) {
+  const Planned &state = planned[static_cast<int>(setting)];
+  return state.live ? state.text : nullptr;
+}
+
 void plan_constant_init() {
   DefineCustomEnumVariable(
       "rls_tenant.plan_constants", "Whether plans for partitioned and foreign tables hold the value of the context.",
