@@ -5,19 +5,26 @@
 
 namespace rls_tenant {
 
-// Runs fn as the relation's owner, restricted as maintenance commands are; security: further SECURITY_… bits.
+// Runs fn as a role, restricted as maintenance commands are; security: further SECURITY_… bits.
+template <typename Fn>
+void as_role(Oid role, int security, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Oid user;
+  int before;
+  GetUserIdAndSecContext(&user, &before);
+  SetUserIdAndSecContext(role, before | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION | security);
+  fn();
+  SetUserIdAndSecContext(user, before);
+}
+
+// Runs fn as the relation's owner.
 template <typename Fn>
 void as_owner(Oid relid, int security, Fn fn) {
   static_assert(jump_safe<Fn>);
   Oid owner = InvalidOid;
   with_syscache(RELOID, ObjectIdGetDatum(relid),
                 [&](HeapTuple tuple) { owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner; });
-  Oid user;
-  int before;
-  GetUserIdAndSecContext(&user, &before);
-  SetUserIdAndSecContext(owner, before | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION | security);
-  fn();
-  SetUserIdAndSecContext(user, before);
+  as_role(owner, security, fn);
 }
 
 // Sets a setting to the end of a GUC nest level; works in parallel mode, too.

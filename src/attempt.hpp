@@ -35,4 +35,31 @@ __attribute__((noinline)) const char *attempt(const Fn &fn) {
   return problem;
 }
 
+// Runs fn in a subtransaction that can write nothing and is undone in any case; its errors are passed on.
+template <typename Fn>
+__attribute__((noinline)) void without_trace(const Fn &fn) {
+  static_assert(jump_safe<Fn>);
+  const MemoryContext memory = CurrentMemoryContext;
+  const ResourceOwner owner = CurrentResourceOwner;
+  BeginInternalSubTransaction(nullptr);
+  XactReadOnly = true;  // the end of the subtransaction restores it; until then nobody can take it back
+  MemoryContextSwitchTo(memory);
+  PG_TRY();
+  {
+    fn();
+    RollbackAndReleaseCurrentSubTransaction();
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(memory);
+    ErrorData *error = CopyErrorData();
+    FlushErrorState();
+    RollbackAndReleaseCurrentSubTransaction();
+    ReThrowError(error);
+  }
+  PG_END_TRY();
+  MemoryContextSwitchTo(memory);
+  CurrentResourceOwner = owner;
+}
+
 }  // namespace rls_tenant

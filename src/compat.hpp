@@ -58,9 +58,63 @@ inline auto tree_walker(bool (*walker)(Node *, void *)) {
 #endif
 }
 
+// Likewise a mutator.
+inline auto tree_mutator(Node *(*mutator)(Node *, void *)) {
+#if PG_VERSION_NUM >= 160000
+  return mutator;
+#else
+  return reinterpret_cast<Node *(*)()>(reinterpret_cast<void (*)()>(mutator));
+#endif
+}
+
+// Runs a started query to its end.
+inline void execute_all(QueryDesc *query) {
+#if PG_VERSION_NUM >= 180000
+  ExecutorRun(query, ForwardScanDirection, 0);
+#else
+  ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
+// Whether a role may SET ROLE to another.
+inline bool can_set_role(Oid member, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return member_can_set_role(member, role);
+#else
+  return is_member_of_role(member, role);
+#endif
+}
+
+inline bool may_use_schema(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+#else
+  return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
 // Whether an index scan with = ANY (array) on a column that is not the first gives its rows in the order of the index.
 // Before 17 it does not, and the planner knows that only of an expression that was written so.
 constexpr bool index_order_survives_arrays = PG_VERSION_NUM >= 170000;
+
+// What a plan's statement needs to do with a relation, and as whom (InvalidOid: as whoever runs it).
+struct Permissions {
+  AclMode required;
+  Oid check_as;
+  const Bitmapset *updated;  // columns, as bitmaps of attributes count them
+};
+
+inline Permissions permissions_of(const PlannedStmt *plan, const RangeTblEntry *entry) {
+#if PG_VERSION_NUM >= 160000
+  if (entry->perminfoindex == 0) return {};
+  const RTEPermissionInfo *info =
+      static_cast<const RTEPermissionInfo *>(list_nth(plan->permInfos, static_cast<int>(entry->perminfoindex) - 1));
+  return {info->requiredPerms, info->checkAsUser, info->updatedCols};
+#else
+  if (entry->rtekind != RTE_RELATION) return {};
+  return {entry->requiredPerms, entry->checkAsUser, entry->updatedCols};
+#endif
+}
 
 // Whether a role owns a relation, directly or as a member.
 inline bool owns_relation(Oid relid, Oid role) {

@@ -30,6 +30,8 @@ const ContextValue *present_context(Setting setting);
 
 // Has fn called after each change of a setting, also while a transaction is undone: it may do nothing that can fail.
 void watch_context(void (*fn)(Setting));
+// Where a value came from, in words: transaction, role, database, ...
+const char *source_word(GucSource source);
 
 // Whether a transaction is bound to the first value that it reads.
 bool one_tenant_per_transaction();

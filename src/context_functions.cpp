@@ -108,7 +108,8 @@ Datum set_context(FunctionCallInfo fcinfo, ToText to_text) {
   PG_RETURN_VOID();
 }
 
-// Where a value came from, in words.
+}  // namespace
+
 const char *source_word(GucSource source) {
   switch (source) {
     case PGC_S_FILE:
@@ -128,8 +129,6 @@ const char *source_word(GucSource source) {
       return "transaction";
   }
 }
-
-}  // namespace
 
 #define CONTEXT_FUNCTIONS(word)                                                                   \
   RT_FUNCTION(rls_tenant_fast_##word##_uuid) { return fast_uuid(fcinfo, Setting::word); }         \

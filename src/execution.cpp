@@ -3,6 +3,7 @@
 
 #include "execution.hpp"
 
+#include "error_detail.hpp"
 #include "functions.hpp"
 #include "membership_parallel.hpp"
 #include "plan_constant.hpp"
@@ -134,7 +135,7 @@ void start(QueryDesc *query, int flags) {
   for (Setting setting : all_settings) {
     if (bound.settings & setting_bit(setting)) bound.values[static_cast<int>(setting)] = bind_setting(setting);
   }
-  next(query, flags);
+  with_error_detail(query, [&] { next(query, flags); });
   bind(query, bound);
 }
 
@@ -237,7 +238,7 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   const Watched watched = run_watched(binding, [&] {
     if (binding != nullptr) check_told(binding);
     const HandedDown handed = binding != nullptr && binding->hands_down ? hand_down_answers() : HandedDown{};
-    next(RT_EXECUTOR_RUN_ARGUMENTS);
+    with_error_detail(query, [&] { next(RT_EXECUTOR_RUN_ARGUMENTS); });
     end_hand_down(handed);
   });
   keep_told(query, watched.told);
@@ -253,7 +254,7 @@ void finish(QueryDesc *query) {
     next(query);
     return;
   }
-  Watched watched = run_watched(find_binding(query), [&] { next(query); });
+  Watched watched = run_watched(find_binding(query), [&] { with_error_detail(query, [&] { next(query); }); });
   release_pins(&watched.told);
 }
 

@@ -108,14 +108,20 @@ void refresh() {
   }
 }
 
-// Whether a function is one of these, as they are now.
+// Whether a function is one of these, as they were known last.
 template <int count>
-bool is_one_of(const Oid (&functions)[count], Oid function) {
-  refresh();
+bool was_one_of(const Oid (&functions)[count], Oid function) {
   for (Oid candidate : functions) {
     if (OidIsValid(candidate) && candidate == function) return true;
   }
   return false;
+}
+
+// Whether a function is one of these, as they are now.
+template <int count>
+bool is_one_of(const Oid (&functions)[count], Oid function) {
+  refresh();
+  return was_one_of(functions, function);
 }
 
 // What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
@@ -142,6 +148,10 @@ const SettingFunctions *setting_functions(Setting setting) {
   return &functions[static_cast<int>(setting)];
 }
 
+const SettingFunctions *remembered_setting_functions(Setting setting) { return &functions[static_cast<int>(setting)]; }
+
+bool was_membership_check(Oid function) { return was_one_of(membership_checks, function); }
+
 PlanReads what_plan_reads(const PlannedStmt *plan) {
   PlanReads result = {};
   if (plan->invalItems == NIL) return result;
@@ -161,6 +171,31 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
     }
   }
   return result;
+}
+
+bool is_getter(Oid function, Setting *setting, Getter *type) {
+  refresh();
+  for (Setting candidate : all_settings) {
+    const SettingFunctions &mine = functions[static_cast<int>(candidate)];
+    for (int i = 0; i < getter_count; i++) {
+      if (!OidIsValid(function) || (function != mine.getter[i] && function != mine.fast[i])) continue;
+      *setting = candidate;
+      *type = static_cast<Getter>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
+SettingSet what_function_reads(Oid function) {
+  Setting setting;
+  Getter type;
+  if (is_getter(function, &setting, &type)) return setting_bit(setting);
+  const uint32 hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
+  for (int i = 0; i < known_count; i++) {
+    if (known[i].hash == hash) return known[i].settings;
+  }
+  return 0;
 }
 
 Oid isolated_function() {

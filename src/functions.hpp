@@ -26,6 +26,10 @@ void functions_init();
 // Valid until the next call into PostgreSQL that may accept invalidations.
 const SettingFunctions *setting_functions(Setting setting);
 
+// The same as they were known last, without a look at the catalogs: for where an error is on its way.
+const SettingFunctions *remembered_setting_functions(Setting setting);
+bool was_membership_check(Oid function);
+
 // How a plan is marked into which the planner has put values of the context: once under a hash on PROCOID, by which
 // PostgreSQL drops it when the context changes, and once for each setting under a cache that does not exist, with the
 // setting in the lowest bits and its generation above.
@@ -40,6 +44,11 @@ struct PlanReads {
   bool constants;
 };
 PlanReads what_plan_reads(const PlannedStmt *plan);
+
+// Which settings a call of a function with its default argument reads.
+SettingSet what_function_reads(Oid function);
+// The getter that a function is, if it is one, as people write it or as the planner does.
+bool is_getter(Oid function, Setting *setting, Getter *type);
 
 // isolated(), which policies call that rely on tenant_isolation.
 Oid isolated_function();

@@ -341,6 +341,8 @@ Source *find_source(const char *name) {
 bool is_known(const char *name) { return *link_of(name) != nullptr; }
 bool is_ready(const char *name) { return is_known(name) && (*link_of(name))->valid; }
 
+const Source *known_sources() { return sources; }
+
 void note_own_change() {
   own_change = true;
   note_transaction();

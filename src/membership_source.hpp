@@ -44,6 +44,9 @@ Source *find_source(const char *name);
 bool is_known(const char *name);
 bool is_ready(const char *name);
 
+// What the session has read so far; linked by next.
+const Source *known_sources();
+
 // Whether a source is being read or asked. What runs meanwhile must not ask: it would never end, and would take from
 // memory what is in use.
 extern bool source_is_busy;

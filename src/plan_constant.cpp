@@ -100,7 +100,7 @@ Node *plan_value(PlannerInfo *root, Setting setting, int getter, const FuncExpr 
     if (state.generation == last_generation) return nullptr;
     if (state.live) drop_constant_plans();
     state.generation++;
-    strlcpy(state.text, value->bytes(), sizeof state.text);
+    memcpy(state.text, value->bytes(), value->length() + 1);
     state.live = true;
   }
   Node *constant = make_constant(value, getter, call);
@@ -160,6 +160,11 @@ void check_plan_constants(const PlannedStmt *plan) {
                     errdetail("It holds the value that %s had then.", setting_name(setting)),
                     errhint("Run the statement again; if that does not help, SET rls_tenant.plan_constants = off.")));
   }
+}
+
+const char *planned_value(Setting setting) {
+  const Planned &state = planned[static_cast<int>(setting)];
+  return state.live ? state.text : nullptr;
 }
 
 void plan_constant_init() {

@@ -35,6 +35,8 @@ SELECT set_eq(
     ('context_support(internal)', 'i', true, 's', false, false, false),
     ('current_context()', 's', false, 's', false, false, true),
     ('exempt(name,text,text,text[])', 'v', false, 'u', false, true, false),
+    ('explain_access(regclass,text,name)', 'v', false, 'u', false, false, true),
+    ('explain_context()', 'v', false, 'r', false, false, true),
     ('guard_note_ddl()', 'v', false, 'u', false, false, false),
     ('guard_note_drop()', 'v', false, 'u', false, false, false),
     ('guard_refusals()', 'v', false, 'r', false, false, true),
