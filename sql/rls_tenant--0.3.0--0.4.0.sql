@@ -634,32 +634,37 @@ COMMENT ON FUNCTION rls_tenant.audit_check(text, text) IS 'raises 55000 if audit
 -- attributes. It loads and runs nothing: its Content-Security-Policy forbids what an error of ours could let in.
 
 CREATE FUNCTION rls_tenant.audit_html_text(value text, exact boolean DEFAULT false) RETURNS text
-LANGUAGE sql STABLE STRICT PARALLEL SAFE
-RETURN CASE
-  WHEN value COLLATE "C" !~ '[^ -~]' THEN replace(replace(replace(replace(replace(value, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;')
-  ELSE (
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF value COLLATE "C" !~ '[^ -~]' THEN
+    RETURN replace(replace(replace(replace(replace(value, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
+  END IF;
+  RETURN (
     SELECT string_agg(CASE
         WHEN point IN (34, 38, 39, 60, 62) THEN format('&#%s;', point)
-        WHEN point BETWEEN 32 AND 126 THEN chr(point)
-        WHEN exact AND point = 10 THEN E'\n'
+        WHEN point BETWEEN 32 AND 126 THEN c
+        WHEN exact AND point = 10 THEN c
         WHEN exact AND point IN (9, 13) THEN format('&#%s;', point)
         WHEN point < 32 THEN format('&#%s;', 9216 + point)  -- its picture
-        -- What is not seen, or turns the direction of what is, gets a name that is seen.
-        WHEN point BETWEEN 127 AND 159 OR point & 65534 = 65534 OR point BETWEEN 64976 AND 65007
+        -- What is not seen, or turns the direction of what is, gets a name that is seen; so does what no page may hold.
+        WHEN point BETWEEN 127 AND 159 OR (point & 65534) = 65534 OR point BETWEEN 64976 AND 65007
           OR NOT exact AND (point IN (173, 1564, 4447, 4448, 12644, 65279, 65440) OR point BETWEEN 6155 AND 6159 OR point BETWEEN 8203 AND 8207
             OR point BETWEEN 8232 AND 8238 OR point BETWEEN 8288 AND 8303 OR point BETWEEN 65529 AND 65531 OR point BETWEEN 917504 AND 921599)
           THEN format('[U+%s]', lpad(upper(to_hex(point)), 4, '0'))
         ELSE format('&#%s;', point) END, '' ORDER BY n)
-    FROM string_to_table(value, NULL) WITH ORDINALITY c(c, n)
+    FROM string_to_table(value, NULL) WITH ORDINALITY t(c, n)
     CROSS JOIN LATERAL (SELECT CASE WHEN octet_length(c) = 1 AND ascii(c) < 128 THEN NULL
                                     WHEN getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') THEN '\xefbfbd' ELSE convert_to(c, 'UTF8') END) u(utf8)
     CROSS JOIN LATERAL (SELECT CASE length(utf8)
-      WHEN 2 THEN (get_byte(utf8, 0) & 31) << 6 | get_byte(utf8, 1) & 63
-      WHEN 3 THEN (get_byte(utf8, 0) & 15) << 12 | (get_byte(utf8, 1) & 63) << 6 | get_byte(utf8, 2) & 63
-      WHEN 4 THEN (get_byte(utf8, 0) & 7) << 18 | (get_byte(utf8, 1) & 63) << 12 | (get_byte(utf8, 2) & 63) << 6 | get_byte(utf8, 3) & 63
-      ELSE ascii(c) END) p(point)) END;
+      WHEN 2 THEN ((get_byte(utf8, 0) & 31) << 6) + (get_byte(utf8, 1) & 63)
+      WHEN 3 THEN ((get_byte(utf8, 0) & 15) << 12) + ((get_byte(utf8, 1) & 63) << 6) + (get_byte(utf8, 2) & 63)
+      WHEN 4 THEN ((get_byte(utf8, 0) & 7) << 18) + ((get_byte(utf8, 1) & 63) << 12) + ((get_byte(utf8, 2) & 63) << 6) + (get_byte(utf8, 3) & 63)
+      ELSE ascii(c) END) p(point));
+END
+$$;
 REVOKE ALL ON FUNCTION rls_tenant.audit_html_text(text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.audit_html_text(text, boolean) IS 'part of audit_html(): a value as HTML in ASCII; what cannot be seen is named, or, where exact, kept for copying';
+COMMENT ON FUNCTION rls_tenant.audit_html_text(text, boolean) IS 'part of audit_html(): a value as HTML in ASCII; what cannot be seen is named or, where exact, kept for copying; NULL gives NULL';
 
 CREATE FUNCTION rls_tenant.audit_html_style() RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -729,7 +734,7 @@ section > p { max-width: 46rem; margin-top: .5rem; }
 .soft { color: var(--soft); }
 .tag { display: inline-block; min-width: 1.5em; padding: 0 .5em; border-radius: 4px; background: var(--tint); color: var(--on); font: 600 .8125rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif; text-align: center; font-variant-numeric: tabular-nums; }
 .key { display: flex; flex-wrap: wrap; gap: .375rem 1.25rem; margin-top: 1rem; font-size: .875rem; }
-.map { max-height: 85vh; margin-top: 1rem; overflow: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+.map { position: relative; width: fit-content; max-width: 100%; max-height: 85vh; margin-top: 1rem; overflow: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 .map table { border-collapse: separate; border-spacing: 0; font-size: .875rem; }
 .map caption { padding: .75rem 1rem 0; color: var(--soft); text-align: left; }
 .map caption span { position: sticky; left: 1rem; display: inline-block; max-width: min(44rem, 100vw - 5rem); }
@@ -745,6 +750,7 @@ section > p { max-width: 46rem; margin-top: .5rem; }
 .map td { padding: 2px; text-align: center; }
 .map tbody tr:hover > * { background: var(--hover); }
 .map .first { border-left: 1px solid var(--line); }
+.map .name + .first { border-left: 0; }
 .map td a, .map td b { display: block; min-width: 2.125rem; height: 2.125rem; border-radius: 4px; background: var(--tint); color: var(--on); font-weight: 650; line-height: 2.125rem; text-decoration: none; font-variant-numeric: tabular-nums; }
 .map td a:hover { box-shadow: 0 0 0 2px var(--text); }
 .cards { margin-top: .75rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
@@ -756,6 +762,7 @@ section > p { max-width: 46rem; margin-top: .5rem; }
 .cards.of { border-left: 4px solid var(--tint); }
 .cards > li:target { background: var(--hover); outline: 2px solid var(--link); outline-offset: -2px; }
 .object { font-weight: 600; overflow-wrap: anywhere; }
+.map .kind { font-size: inherit; }
 .kind { color: var(--soft); font-size: .875rem; font-weight: 400; }
 .cards p + p { margin-top: .25rem; }
 .detail { font-size: .9375rem; overflow-wrap: anywhere; }
@@ -769,7 +776,7 @@ pre code { font-size: inherit; }
 .rules dt, .rules dd { scroll-margin-top: 1rem; }
 .rules dt:target { outline: 2px solid var(--link); outline-offset: 4px; border-radius: 2px; }
 footer { margin-top: 4rem; padding-top: 1rem; padding-bottom: 3rem; color: var(--soft); font-size: .875rem; }
-@media (max-width: 48rem) {
+@media screen and (max-width: 48rem) {
   header, main, footer { padding-left: 1rem; padding-right: 1rem; }
   header { padding-top: 1.5rem; }
   h1 { font-size: 1.5rem; }
@@ -778,13 +785,15 @@ footer { margin-top: 4rem; padding-top: 1rem; padding-bottom: 3rem; color: var(-
   .counts li { padding: .75rem .875rem; }
   .counts strong { font-size: 1.25rem; }
   nav a { padding: .375rem 0; }
-  .map .name { min-width: 7rem; padding: .25rem .625rem; }
+  .map { max-height: 75vh; }
+  .map .name { min-width: 7.5rem; padding: .25rem .625rem; }
   .cards > li { grid-template-columns: minmax(0, 1fr); padding: .875rem 1rem; }
   .rules { display: block; }
   .rules > div { display: block; margin-top: .75rem; }
 }
 @media print {
-  body { background: none; font-size: 10pt; }
+  html { font-size: 12px; }
+  body { background: none; font-size: 1rem; }
   header, main, footer { max-width: none; padding: 0; }
   nav, .skip { display: none; }
   a { color: inherit; text-decoration: none; }
@@ -793,7 +802,7 @@ footer { margin-top: 4rem; padding-top: 1rem; padding-bottom: 3rem; color: var(-
   h1, h2, h3, h4 { break-after: avoid; }
   section > p { break-after: avoid; }
   .map { max-height: none; overflow: visible; border: 0; border-radius: 0; }
-  .map table { font-size: 8pt; }
+  .map table { font-size: .75rem; }
   .map thead { position: static; display: table-header-group; }
   .map .name, .map caption span { position: static; }
   .map caption { padding: 0 0 .5rem; }
@@ -886,8 +895,8 @@ AS $$
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
 <meta name="referrer" content="no-referrer"/>
 <meta name="robots" content="noindex"/>
-<title>%s: %s - audit by rls_tenant</title>
-<style>%s</style>
+<title>%1$s: %2$s - audit by rls_tenant</title>
+<style>%3$s</style>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the findings</a>
@@ -895,10 +904,10 @@ AS $$
 <p class="eyebrow">Audit of tenant isolation</p>
 <h1><span class="hidden">Audit of database </span><bdi>%1$s</bdi></h1>
 <dl class="facts">
-<div><dt>Server</dt><dd>PostgreSQL %s</dd></div>
-<div><dt>Extension</dt><dd>rls_tenant %s</dd></div>
-<div><dt>Schemas</dt><dd>%s</dd></div>
-<div><dt>Time</dt><dd><time datetime="%s">%s</time></dd></div>
+<div><dt>Server</dt><dd>PostgreSQL %4$s</dd></div>
+<div><dt>Extension</dt><dd>rls_tenant %5$s</dd></div>
+<div><dt>Schemas</dt><dd>%6$s</dd></div>
+<div><dt>Time</dt><dd><time datetime="%7$s">%8$s</time></dd></div>
 </dl>$html$,
       rls_tenant.audit_html_text(current_database()), s.words, rls_tenant.audit_html_style(), rls_tenant.audit_html_text(current_setting('server_version')),
       rls_tenant.audit_html_text((SELECT extversion FROM pg_extension WHERE extname = 'rls_tenant')),
@@ -941,7 +950,8 @@ AS $$
           CASE WHEN known THEN format('<a href="#rule-%s">%1$s</a>', rule) ELSE rls_tenant.audit_html_text(rule) END), '' ORDER BY place) FROM map_column)),
       '</thead>', '<tbody>',
       (SELECT string_agg(x.html, E'\n' ORDER BY x.place) FROM (
-        SELECT r.place, format('<tr><th scope="row" class="name"><bdi>%s</bdi>%s</th>%s</tr>', rls_tenant.audit_html_text(format('%I.%I', r.schema_name, r.object_name)),
+        SELECT r.place, format('<tr><th scope="row" class="name"><bdi>%s.</bdi><wbr/><bdi>%s</bdi>%s</th>%s</tr>',
+            replace(rls_tenant.audit_html_text(quote_ident(r.schema_name)), '_', '_<wbr/>'), replace(rls_tenant.audit_html_text(quote_ident(r.object_name)), '_', '_<wbr/>'),
           ' <span class="kind">' || r.kind || '</span>',
           string_agg(CASE WHEN c.row IS NULL THEN format('<td%s></td>', CASE WHEN l.first THEN ' class="first"' ELSE '' END)
             ELSE format(CASE WHEN c.number <= b.findings THEN '<td%s><a class="%s" href="#f%s">%s</a></td>' ELSE '<td%s><b class="%s">%4$s</b></td>' END,
