@@ -828,8 +828,7 @@ AS $$
     ('note', 4, 'N', 'note', 'notes', 'Notes', 'Worth knowing.')),
   rule AS MATERIALIZED (SELECT r.rule, r.severity, g.place, r.meaning FROM rls_tenant.audit_rules() r JOIN grade g USING (severity)),
   audited AS MATERIALIZED (
-    SELECT a.*, i.name[1] AS schema_name, i.name[2] AS object_name,
-      a.severity = 'accepted' AS accepted, regexp_match(a.finding, '^(.*) \((leak|risk|speed|note), accepted: (.*)\)$') AS acceptance
+    SELECT a.*, i.name[1] AS schema_name, i.name[2] AS object_name
     FROM rls_tenant.audit($1, true) WITH ORDINALITY a(severity, rule, object_type, object, finding, remedy, n)
     -- The relation that a finding is about, or the function; else NULL.
     CROSS JOIN LATERAL (SELECT CASE
@@ -845,7 +844,8 @@ AS $$
     SELECT a.*, g.place, row_number() OVER (ORDER BY a.n) AS number, a.object_name IS NOT NULL AND a.object_type NOT IN ('function', 'procedure') AS in_map
     FROM audited a JOIN grade g USING (severity)),
   counted AS (
-    SELECT g.*, count(f.number) AS found, format('%s %s', to_char(count(f.number), 'FM999,999,999'), CASE count(f.number) WHEN 1 THEN g.one ELSE g.many END) AS words
+    SELECT g.*, count(f.number) AS found, count(f.number) FILTER (WHERE f.number <= (SELECT findings FROM most)) AS listed,
+      format('%s %s', to_char(count(f.number), 'FM999,999,999'), CASE count(f.number) WHEN 1 THEN g.one ELSE g.many END) AS words
     FROM grade g LEFT JOIN finding f USING (severity) GROUP BY g.severity, g.place, g.letter, g.one, g.many, g.title, g.meaning),
   summary AS (SELECT coalesce(string_agg(words, ', ' ORDER BY place) FILTER (WHERE found > 0), 'Nothing found') AS words, sum(found) AS found FROM counted),
   mapped AS MATERIALIZED (
@@ -871,19 +871,19 @@ AS $$
   exempted AS MATERIALIZED (
     SELECT e.*, row_number() OVER (ORDER BY e.schema_name COLLATE "C", e.relation_pattern COLLATE "C") AS place
     FROM rls_tenant.exemption e WHERE e.schema_name = '*' OR e.schema_name LIKE $1),
-  waived AS MATERIALIZED (  -- accepted findings, each with the exemption that accepts it
-    SELECT a.*, e.place
+  waived AS MATERIALIZED (  -- accepted findings, each with the exemption whose reason it names
+    SELECT a.*, e.place, left(a.finding, -length(e.tail)) AS head
     FROM audited a LEFT JOIN LATERAL (
-      SELECT x.place FROM exempted x
-      WHERE x.reason = a.acceptance[3] AND x.schema_name = coalesce(a.schema_name, '*') AND (x.rules IS NULL OR a.rule = ANY (x.rules))
-        AND (a.object_name IS NULL OR a.object_name LIKE x.relation_pattern)
-      ORDER BY a.object LIKE x.relation_pattern DESC, x.relation_pattern LIMIT 1) e ON true
-    WHERE a.accepted),
+      SELECT x.place, format(', accepted: %s)', x.reason) AS tail FROM exempted x
+      WHERE x.schema_name = coalesce(a.schema_name, '*') AND (x.rules IS NULL OR a.rule = ANY (x.rules)) AND (a.object_name IS NULL OR a.object_name LIKE x.relation_pattern)
+        AND right(a.finding, length(x.reason) + 13) = format(', accepted: %s)', x.reason)
+      ORDER BY length(x.reason) DESC, a.object LIKE x.relation_pattern DESC, x.relation_pattern LIMIT 1) e ON true
+    WHERE a.severity = 'accepted'),
   waived_part AS (
-    SELECT w.place, count(*) AS number, string_agg(format('<li><span class="tag %s">%1$s</span> <code>%s</code> <bdi>%s</bdi>: <bdi>%s</bdi></li>',
-        coalesce(w.acceptance[2], 'note'), rls_tenant.audit_html_text(w.rule), rls_tenant.audit_html_text(w.object), rls_tenant.audit_html_text(coalesce(w.acceptance[1], w.finding))), E'\n' ORDER BY w.n) AS list
-    FROM (SELECT w.*, row_number() OVER (PARTITION BY w.place ORDER BY w.n) AS in_place FROM waived w) w
-    WHERE w.place IS NULL OR w.in_place <= 20 GROUP BY w.place),
+    SELECT w.place, count(*) AS number, string_agg(format('<li><span class="tag %s">%s</span> <code>%s</code> <bdi>%s</bdi>: <bdi>%s</bdi></li>', coalesce(w.own_severity, 'note'), coalesce(w.own_severity, 'accepted'),
+        rls_tenant.audit_html_text(w.rule), rls_tenant.audit_html_text(w.object), rls_tenant.audit_html_text(coalesce(regexp_replace(w.head, ' \(\w+$', ''), w.finding))), E'\n' ORDER BY w.n) AS list
+    FROM (SELECT w.*, substring(w.head, ' \((leak|risk|speed|note)$') AS own_severity, row_number() OVER (PARTITION BY w.place ORDER BY w.n) AS in_place FROM waived w) w
+    WHERE w.in_place <= CASE WHEN w.place IS NULL THEN 1000 ELSE 20 END GROUP BY w.place),
   waived_count AS (SELECT place, count(*) AS number FROM waived GROUP BY place),
   part(place, html) AS (
     -- The head
@@ -920,12 +920,12 @@ AS $$
           CASE WHEN t.number = 0 THEN 'But there is no tenant table in these schemas.'
                ELSE format('%s tenant %s, and the roles and settings around, keep every rule.', to_char(t.number, 'FM999,999,999'), CASE t.number WHEN 1 THEN 'table' ELSE 'tables' END) END)
       ELSE format(E'<ul class="counts">\n%s\n</ul>', (
-        SELECT string_agg(format('<li class="%s"><strong>%s</strong><span>%s</span></li>', severity, CASE WHEN found > 0 THEN format('<a href="#%s">%s</a>', severity, words) ELSE words END, meaning), E'\n' ORDER BY place) FROM counted)) END
+        SELECT string_agg(format('<li class="%s"><strong>%s</strong><span>%s</span></li>', severity, CASE WHEN listed > 0 THEN format('<a href="#%s">%s</a>', severity, words) ELSE words END, meaning), E'\n' ORDER BY place) FROM counted)) END
     FROM tenant_table t
     UNION ALL
     SELECT 3, format(E'<nav aria-label="On this page"><ul>\n%s\n</ul></nav>\n</header>\n<main id="main" tabindex="-1">', concat_ws(E'\n',
       CASE WHEN EXISTS (SELECT FROM mapped) THEN '<li><a href="#map">Map</a></li>' END,
-      (SELECT string_agg(format('<li><a href="#%s">%s</a></li>', severity, title), E'\n' ORDER BY place) FROM counted WHERE found > 0),
+      (SELECT string_agg(format('<li><a href="#%s">%s</a></li>', severity, title), E'\n' ORDER BY place) FROM counted WHERE listed > 0),
       '<li><a href="#accepted">Accepted</a></li>', '<li><a href="#rules">All rules</a></li>'))
     UNION ALL
     -- The map
