@@ -736,7 +736,7 @@ section > p { max-width: 46rem; margin-top: .5rem; }
 .key { display: flex; flex-wrap: wrap; gap: .375rem 1.25rem; margin-top: 1rem; font-size: .875rem; }
 .map { position: relative; width: fit-content; max-width: 100%; max-height: 85vh; margin-top: 1rem; overflow: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 .map table { border-collapse: separate; border-spacing: 0; font-size: .875rem; }
-.map caption { padding: .75rem 1rem 0; color: var(--soft); text-align: left; }
+.map caption { padding: .75rem 1rem .5rem; color: var(--soft); text-align: left; }
 .map caption span { position: sticky; left: 1rem; display: inline-block; max-width: min(44rem, 100vw - 5rem); }
 .map thead { position: sticky; top: 0; z-index: 2; }
 .map th { font-weight: 400; text-align: left; background: var(--card); }
