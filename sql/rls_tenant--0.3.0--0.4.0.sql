@@ -800,7 +800,7 @@ footer { margin-top: 4rem; padding-top: 1rem; padding-bottom: 3rem; color: var(-
   .counts { grid-template-columns: repeat(auto-fit, minmax(0, 1fr)); }
   .counts li, .map td a, .map td b, .tag, .cards, pre { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   h1, h2, h3, h4 { break-after: avoid; }
-  section > p { break-after: avoid; }
+  section > p { break-inside: avoid; break-after: avoid; }
   .map { max-height: none; overflow: visible; border: 0; border-radius: 0; }
   .map table { font-size: .75rem; }
   .map thead { position: static; display: table-header-group; }
