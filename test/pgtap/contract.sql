@@ -30,6 +30,9 @@ SELECT set_eq(
     ('membership_support(internal)', 'i', true, 's', false, false, false),
     ('note_membership_change()', 'v', false, 'u', false, false, true),
     ('check_configuration_row()', 'v', false, 'u', false, false, false),
+    ('audit_html(text)', 'v', false, 'u', false, true, false),
+    ('audit_html_style()', 'i', false, 's', false, false, false),
+    ('audit_html_text(text,boolean)', 's', true, 's', false, false, false),
     ('baseline(text)', 'v', false, 'u', false, true, false),
     ('clear_context()', 'v', false, 'u', false, false, true),
     ('context_support(internal)', 'i', true, 's', false, false, false),
@@ -81,7 +84,7 @@ SELECT set_eq(
   'the checks of membership are stable, parallel safe, and not leakproof: errors tell of their source');
 SELECT is_empty(
   $$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND prosecdef
-      AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$,
+      AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(proconfig, '{none}'))$$,
   'SECURITY DEFINER has its search_path pinned');
 SELECT is_empty(
   $$SELECT d.classid::regclass, d.objid FROM pg_depend d JOIN pg_extension e ON (d.refclassid, d.refobjid) = ('pg_extension'::regclass, e.oid)
