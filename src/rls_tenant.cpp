@@ -7,6 +7,7 @@
 #include "functions.hpp"
 #include "guard.hpp"
 #include "membership.hpp"
+#include "pins.hpp"
 #include "plan_constant.hpp"
 #include "tenant_table.hpp"
 #include "transaction.hpp"
@@ -35,5 +36,6 @@ void _PG_init() {
   membership_init();
   tenant_table_init();
   guard_init();
+  pins_init();
   MarkGUCPrefixReserved("rls_tenant");
 }
