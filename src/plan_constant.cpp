@@ -100,7 +100,7 @@ Node *plan_value(PlannerInfo *root, Setting setting, int getter, const FuncExpr 
     if (state.generation == last_generation) return nullptr;
     if (state.live) drop_constant_plans();
     state.generation++;
-    strlcpy(state.text, value->bytes(), sizeof state.text);
+    memcpy(state.text, value->bytes(), value->length() + 1);
     state.live = true;
   }
   Node *constant = make_constant(value, getter, call);
