@@ -32,13 +32,14 @@ GRANT ALL ON ALL TABLES IN SCHEMA pc TO regress_constants;
 
 -- Which relations a plan reads, and whether it asks for the context when it runs.
 CREATE FUNCTION pc.plan_of(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE line text; relations text := ''; asks boolean := false;
+DECLARE line text; relations text[]; asks boolean := false;
 BEGIN
   FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-    relations := relations || coalesce(' ' || substring(line FROM '(?:Scan(?: using \w+)?|Insert|Update|Delete|Merge) on (\w+)'), '');
+    relations := relations || substring(line FROM '(?:Scan(?: using \w+)?|Insert|Update|Delete|Merge) on (\w+)');
     asks := asks OR line ~ 'fast_tenant';
   END LOOP;
-  RETURN relations || CASE WHEN asks THEN ' (asks)' ELSE '' END;
+  -- In whatever order they are joined.
+  RETURN (SELECT coalesce(string_agg(' ' || r, '' ORDER BY r COLLATE "C"), '') FROM unnest(relations) r) || CASE WHEN asks THEN ' (asks)' ELSE '' END;
 END $$;
 SET ROLE regress_constants;
 SET enable_bitmapscan = off;
