@@ -240,6 +240,13 @@ void assign_setting(Setting setting, void *extra) {
   if (watcher != nullptr) watcher(setting);
 }
 
+// Where an unset context begins to be read as NULL, that is a change of what a read gives.
+void assign_missing_context(int value, void *) {
+  missing_context = value;  // before PostgreSQL does it, for the watcher
+  if (watcher == nullptr) return;
+  for (Setting setting : all_settings) watcher(setting);
+}
+
 template <Setting setting>
 bool check_hook(char **newval, void **extra, GucSource source) {
   return check_setting(setting, newval, extra, source);
@@ -433,7 +440,7 @@ void context_init() {
   define_setting_type<Setting::user>();
   DefineCustomEnumVariable("rls_tenant.missing_context", "What reading a context that is not set does.",
                            "error: it raises; null: it gives NULL, so that no row is visible.", &missing_context,
-                           missing_error, missing_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+                           missing_error, missing_options, PGC_SUSET, 0, nullptr, assign_missing_context, nullptr);
   DefineCustomBoolVariable("rls_tenant.one_tenant_per_transaction",
                            "Binds a transaction to the first tenant, account and user that it reads.",
                            "Off, for test suites and batch workers, binds each statement only.", &one_tenant, true,

@@ -56,7 +56,8 @@ void on_relation_change(Datum, Oid relid) {
 }
 
 // A function that `active` or a view calls, the label of a role, a schema's name: rare, so that all sources go.
-void on_definition_change(Datum, int, uint32) {
+void on_definition_change(Datum, int cache, uint32 hash) {
+  if (cache == PROCOID && hash == constant_plan_hash) return;  // no function: the context has changed
   invalidations++;
   for (Source *source = sources; source != nullptr; source = source->next) invalidate(source);
 }

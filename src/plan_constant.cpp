@@ -43,18 +43,27 @@ void on_context_change(Setting setting) {
   drop_constant_plans();
 }
 
-// Whether a query reads a table of which the planner makes more with a constant.
-bool wants_constant(const PlannerInfo *root) {
-  if (root == nullptr || root->parse == nullptr || root->glob == nullptr) return false;
+// Whether a query reads a table of which the planner makes more with a constant. Rows that are only inserted find their
+// partition when the plan runs.
+bool reads_for_constant(const Query *query) {
+  int index = 0;
   const ListCell *cell;
-  foreach (cell, root->parse->rtable) {
+  foreach (cell, query->rtable) {
     const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-    if (entry->rtekind == RTE_RELATION &&
-        (entry->relkind == RELKIND_PARTITIONED_TABLE || entry->relkind == RELKIND_FOREIGN_TABLE)) {
-      return true;
-    }
+    index++;
+    if (entry->rtekind != RTE_RELATION) continue;
+    if (entry->relkind != RELKIND_PARTITIONED_TABLE && entry->relkind != RELKIND_FOREIGN_TABLE) continue;
+    if (query->commandType != CMD_INSERT || index != query->resultRelation) return true;
   }
   return false;
+}
+
+// Whether a call in what the planner simplifies may become a constant. Once it has set up the query's relations, it is
+// a CHECK constraint that it simplifies: that held for the context of each row when this was written, and taken for the
+// present one it would prove that rows of others are not there.
+bool wants_constant(const PlannerInfo *root) {
+  if (root == nullptr || root->parse == nullptr || root->glob == nullptr) return false;
+  return root->simple_rel_array == nullptr && reads_for_constant(root->parse);
 }
 
 void mark(PlannerGlobal *glob, int cache, uint32 hash) {
@@ -96,13 +105,13 @@ Node *plan_value(PlannerInfo *root, Setting setting, int getter, const FuncExpr 
   if (present_context(setting) == nullptr) return nullptr;
   const ContextValue *value = read_context(setting);
   Planned &state = planned[static_cast<int>(setting)];
-  if (!state.live || !is_planned(state, value)) {
+  if (!is_planned(state, value)) {
     if (state.generation == last_generation) return nullptr;
     if (state.live) drop_constant_plans();
     state.generation++;
     memcpy(state.text, value->bytes(), value->length() + 1);
-    state.live = true;
   }
+  state.live = true;
   Node *constant = make_constant(value, getter, call);
   if (constant == nullptr) return nullptr;
   mark(root->glob, PROCOID, constant_plan_hash);
@@ -151,9 +160,12 @@ void check_plan_constants(const PlannedStmt *plan) {
     const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
     if (item->cacheId != constant_plan_cache) continue;
     const Setting setting = static_cast<Setting>(item->hashValue & ((1u << constant_setting_bits) - 1));
-    const Planned &state = planned[static_cast<int>(setting)];
+    Planned &state = planned[static_cast<int>(setting)];
     const ContextValue *now = read_context(setting);  // which raises where nothing is set
-    if (item->hashValue >> constant_setting_bits == state.generation && is_planned(state, now)) continue;
+    if (item->hashValue >> constant_setting_bits == state.generation && is_planned(state, now)) {
+      state.live = true;  // it may have been out of PostgreSQL's reach when the others were dropped
+      continue;
+    }
     drop_constant_plans();
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("a plan was kept that was made for another %s", setting_word(setting)),
