@@ -7,8 +7,8 @@ use Cluster;
 use Shop;
 use Test::More;
 
-my $publisher = Cluster->start('publisher', 'wal_level = logical');
-my $subscriber = Cluster->start('subscriber', 'wal_retrieve_retry_interval = 100ms', 'max_logical_replication_workers = 8');
+my $publisher = Cluster->start('applied_from', 'wal_level = logical');
+my $subscriber = Cluster->start('applied_to', 'wal_retrieve_retry_interval = 100ms', 'max_logical_replication_workers = 8');
 for my $server ($publisher, $subscriber) { $server->role($_) for 'dump_app', 'dump_owner' }
 
 my @tables = qw(shop.orders shop.lines shop.events shop.paper shop.member);
