@@ -1,0 +1,3 @@
+-- A table that says nobody whose its rows are; a person decides.
+-- expect: risk no_tenant_column table public.country
+CREATE TABLE country (code text PRIMARY KEY);
