@@ -134,8 +134,14 @@ AS 'MODULE_PATHNAME', 'rls_tenant_relation_findings';
 REVOKE ALL ON FUNCTION rls_tenant.relation_findings() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.relation_findings() IS 'part of audit(): the rules that each table and view breaks, by its catalogs and the trees of its policies';
 
+CREATE FUNCTION rls_tenant.audited_tables(OUT relation regclass, OUT tenant_column name, OUT part_of regclass) RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'rls_tenant_audited_tables';
+REVOKE ALL ON FUNCTION rls_tenant.audited_tables() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audited_tables() IS 'part of audit(): tenant_tables(), without those that cannot be judged; read once for a statement';
+
 CREATE FUNCTION rls_tenant.policy_reads(relation regclass, OUT policy name, OUT reads regclass) RETURNS SETOF record
-LANGUAGE C STABLE STRICT PARALLEL SAFE
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_policy_reads';
 REVOKE ALL ON FUNCTION rls_tenant.policy_reads(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.policy_reads(regclass) IS 'part of audit(): the relations that a table''s policies read in sub-selects';
@@ -150,9 +156,9 @@ REVOKE ALL ON FUNCTION rls_tenant.of_extension(regclass, oid) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.of_extension(regclass, oid) IS 'part of audit(): whether an object belongs to an extension of a superuser''s';
 
 CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text) RETURNS SETOF record
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.tenant_tables() t)
+  WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.audited_tables() t)
   SELECT c.oid, a.grantee, a.privilege_type
   FROM tables JOIN pg_class c USING (oid) CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE a.grantee <> c.relowner
   UNION
@@ -169,20 +175,20 @@ AS $$
   -- Before PostgreSQL 16 every membership allows SET ROLE.
   WITH RECURSIVE member AS MATERIALIZED (
     SELECT m.member, m.roleid, coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) AS may_set,
-      coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true) AS inherits
-    FROM pg_auth_members m),
+      coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit) AS inherits
+    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member),
   reach AS (
     SELECT r.oid AS login, r.oid AS role, true AS by_set FROM pg_roles r WHERE r.rolcanlogin
     UNION
     SELECT reach.login, m.roleid, reach.by_set AND m.may_set
-    FROM reach JOIN member m ON m.member = reach.role WHERE m.may_set OR m.inherits)
+    FROM reach JOIN member m ON m.member = reach.role WHERE (reach.by_set AND m.may_set) OR m.inherits)
   SELECT reach.login, reach.role, bool_or(reach.by_set) FROM reach GROUP BY 1, 2
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.logins() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.logins() IS 'part of audit(): the roles that can log in, with each role whose rights they have, and whether they can become it by SET ROLE';
 
 CREATE FUNCTION rls_tenant.application_roles() RETURNS SETOF oid
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH granted AS MATERIALIZED (SELECT DISTINCT g.grantee FROM rls_tenant.tenant_grants() g)
   SELECT DISTINCT l.login
@@ -201,51 +207,72 @@ COMMENT ON FUNCTION rls_tenant.grantee_name(oid) IS 'part of audit(): a role''s 
 CREATE FUNCTION rls_tenant.audit_relations(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH RECURSIVE tenant AS MATERIALIZED (SELECT t.relation::oid AS oid, t.tenant_column, t.part_of::oid AS part_of FROM rls_tenant.tenant_tables() t),
+  WITH RECURSIVE tenant AS MATERIALIZED (SELECT t.relation::oid AS oid, t.tenant_column, t.part_of::oid AS part_of FROM rls_tenant.audited_tables() t),
   relation AS MATERIALIZED (
     SELECT c.*, n.nspname, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind,
       format('%I.%I', n.nspname, c.relname) AS full_name,
-      EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner)
-        OR EXISTS (SELECT FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND x.grantee <> c.relowner) AS granted
+      (SELECT string_agg(DISTINCT rls_tenant.grantee_name(x.grantee), ', ')
+       FROM (SELECT a.grantee, a.privilege_type FROM aclexplode(c.relacl) a UNION ALL
+             SELECT a.grantee, a.privilege_type FROM pg_attribute t CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE t.attrelid = c.oid AND t.attacl IS NOT NULL) x
+       WHERE x.grantee <> c.relowner AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) AS grantees
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
       AND n.nspname <> 'rls_tenant' AND (n.oid >= 16384 OR n.nspname = 'public')
       AND NOT rls_tenant.of_extension('pg_class', c.oid) AND NOT rls_tenant.of_extension('pg_namespace', n.oid)),
+  source(oid) AS (  -- membership sources have the column by their nature, and so have the tables that their views read
+    SELECT s.relation::oid FROM rls_tenant.membership_source s
+    UNION
+    SELECT d.refobjid FROM source s JOIN pg_rewrite w ON w.ev_class = s.oid AND w.rulename = '_RETURN'
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass),
   base(oid, base) AS (
     SELECT t.oid, t.oid FROM pg_type t WHERE t.typtype <> 'd'
     UNION ALL SELECT t.oid, b.base FROM pg_type t JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd'),
-  found AS (
-    SELECT f.rule, CASE WHEN f.rule = 'rls_not_forced' AND NOT o.rolcanlogin THEN 'risk' END AS severity, r.oid, f.detail AS finding, f.remedy
-    FROM rls_tenant.relation_findings() f JOIN relation r ON r.oid = f.relation LEFT JOIN pg_roles o ON o.oid = r.relowner
-    WHERE f.rule NOT IN ('child_unprotected', 'matview') OR r.granted
-    UNION ALL
-    SELECT 'tenant_type', NULL, r.oid, format('column %I is of type %s', a.attname, format_type(a.atttypid, a.atttypmod)),
-      '/* use uuid, bigint, integer, smallint, text or varchar */'
+  used AS MATERIALIZED (  -- roles whose rights some login has
+    SELECT DISTINCT l.role FROM rls_tenant.logins() l JOIN pg_roles o ON o.oid = l.login WHERE l.role = l.login OR NOT o.rolsuper),
+  odd_type AS MATERIALIZED (
+    SELECT r.oid, a.attname, a.atttypid, a.atttypmod
     FROM relation r LEFT JOIN tenant t USING (oid)
     JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = coalesce(t.tenant_column, rls_tenant.usual_tenant_column()) AND NOT a.attisdropped
     JOIN base b ON b.oid = a.atttypid
     WHERE r.relkind IN ('r', 'p') AND t.part_of IS NULL AND NOT r.relispartition
-      AND b.base NOT IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype, 'varchar'::regtype)
+      AND b.base NOT IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype, 'varchar'::regtype)),
+  found AS (
+    SELECT f.rule, CASE WHEN f.rule = 'rls_not_forced' AND r.relowner NOT IN (SELECT role FROM used) THEN 'risk' END AS severity, r.oid, f.detail AS finding,
+      CASE WHEN f.rule = 'no_tenant_column' THEN '/* give it the column and protect() it, or exempt() it with the reason why it belongs to no tenant */'
+           WHEN f.rule = 'matview' THEN format('REVOKE ALL ON %s FROM %s;', r.full_name, r.grantees)
+           WHEN f.rule = 'rls_off' AND r.oid IN (SELECT oid FROM odd_type) THEN '/* give the tenant column one of the types that tenant_type names, and protect() the table */'
+           ELSE f.remedy END AS remedy
+    FROM rls_tenant.relation_findings() f JOIN relation r ON r.oid = f.relation
+    WHERE f.rule NOT IN ('child_unprotected', 'matview') OR r.grantees IS NOT NULL
     UNION ALL
-    SELECT 'foreign_table', NULL, r.oid, 'row-level security cannot hold its readers: ' || g.names, format('REVOKE ALL ON %s FROM %s;', r.full_name, g.names)
+    SELECT 'tenant_type', NULL, o.oid, format('column %I is of type %s', o.attname, format_type(o.atttypid, o.atttypmod)),
+      '/* use uuid, bigint, integer, smallint, text or varchar */'
+    FROM odd_type o
+    UNION ALL
+    SELECT 'foreign_table', NULL, r.oid, 'row-level security cannot hold its readers: ' || r.grantees, format('REVOKE ALL ON %s FROM %s;', r.full_name, r.grantees)
     FROM relation r
-    CROSS JOIN LATERAL (SELECT string_agg(DISTINCT rls_tenant.grantee_name(a.grantee), ', ') AS names FROM aclexplode(r.relacl) a
-                        WHERE a.grantee <> r.relowner AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) g
-    WHERE r.relkind = 'f' AND g.names IS NOT NULL
+    WHERE r.relkind = 'f' AND r.grantees IS NOT NULL
       AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = rls_tenant.usual_tenant_column() AND NOT a.attisdropped)
     UNION ALL
-    SELECT 'published', NULL, r.oid, format('publication %I carries it to its subscribers without a row filter', p.pubname),
+    SELECT DISTINCT 'published', NULL, r.oid, format('publication %I carries it to its subscribers without a row filter', p.pubname),
       CASE WHEN pr.oid IS NOT NULL THEN format('ALTER PUBLICATION %I DROP TABLE %s;', p.pubname, r.full_name)
            ELSE '/* name the tables of the publication one by one, with WHERE; or exempt those that shall be published whole */' END
-    FROM pg_publication_tables p JOIN relation r ON r.nspname = p.schemaname AND r.relname = p.tablename JOIN tenant t USING (oid)
-    LEFT JOIN pg_publication_rel pr ON pr.prrelid = r.oid AND pr.prpubid = (SELECT oid FROM pg_publication WHERE pubname = p.pubname)
+    FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+    JOIN tenant t ON t.oid = c.oid JOIN pg_publication b ON b.pubname = p.pubname
+    -- A part is published by itself, or by way of one of those above it.
+    LEFT JOIN LATERAL (SELECT pr.oid, pr.prrelid FROM pg_publication_rel pr WHERE pr.prpubid = b.oid
+                       AND (pr.prrelid = c.oid OR pr.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a)) ORDER BY pr.prrelid = c.oid DESC LIMIT 1) pr ON true
+    JOIN relation r ON r.oid = coalesce(pr.prrelid, pg_partition_root(c.oid), c.oid)
     WHERE p.rowfilter IS NULL
     UNION ALL
     SELECT 'exempt_but_tenant', NULL, r.oid, format('exempt (%s), and it has the column %I', e.reason, rls_tenant.usual_tenant_column()),
-      format('DELETE FROM rls_tenant.exemption WHERE schema_name = %L AND relation_pattern = %L; SELECT rls_tenant.protect(%L);', e.schema_name, e.relation_pattern, r.full_name)
+      CASE WHEN (SELECT count(*) FROM relation o WHERE o.nspname = e.schema_name AND o.relname LIKE e.relation_pattern) = 1 AND r.oid NOT IN (SELECT oid FROM odd_type)
+           THEN format('DELETE FROM rls_tenant.exemption WHERE schema_name = %L AND relation_pattern = %L; SELECT rls_tenant.protect(%L);', e.schema_name, e.relation_pattern, r.full_name)
+           ELSE '/* exempt the other tables by narrower patterns, DELETE this one from rls_tenant.exemption, and protect() the table */' END
     FROM relation r JOIN rls_tenant.exemption e ON e.schema_name = r.nspname AND r.relname LIKE e.relation_pattern
     WHERE r.relkind IN ('r', 'p') AND (e.rules IS NULL OR e.rules && '{rls_off,rls_off_with_policies,rls_not_forced,not_confined,always_true,null_matches,no_tenant_column}')
-      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = rls_tenant.usual_tenant_column() AND NOT a.attisdropped))
+      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = rls_tenant.usual_tenant_column() AND NOT a.attisdropped)
+      AND r.oid NOT IN (SELECT oid FROM source))
   SELECT f.rule, f.severity, r.kind, r.nspname, r.relname, r.full_name, f.finding, f.remedy
   FROM found f JOIN relation r USING (oid)
 $$;
@@ -279,6 +306,9 @@ AS $$
     FROM pg_depend d LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
     LEFT JOIN pg_attrdef a ON d.classid = 'pg_attrdef'::regclass AND a.oid = d.objid
     WHERE d.refclassid = 'pg_proc'::regclass AND (i.indexrelid IS NOT NULL OR a.oid IS NOT NULL)),
+  setting(pattern) AS (VALUES ('\m(current_setting|tenant_setting|account_setting|user_setting)\M|\mcurrent_(tenant|account|user)_(uuid|bigint|text)\M|\m(is_member|has_role|member_role|member_groups_\w+)\M')),
+  reader AS MATERIALIZED (  -- functions that read a setting, as others call them
+    SELECT f.oid, '\m' || f.proname || '\s*\(' AS word FROM function f CROSS JOIN setting r WHERE f.body ~* r.pattern AND f.proname ~ '^\w+$'),
   reads AS MATERIALIZED (
     SELECT DISTINCT p.polrelid AS relation, r.reads::oid AS reads FROM (SELECT DISTINCT polrelid FROM policy) p CROSS JOIN LATERAL rls_tenant.policy_reads(p.polrelid) r),
   reach(relation, reads) AS (SELECT relation, reads FROM reads UNION SELECT a.relation, b.reads FROM reach a JOIN reads b ON b.relation = a.reads)
@@ -286,8 +316,8 @@ AS $$
     format('it is labelled IMMUTABLE, reads a setting, and is used by %s', string_agg(DISTINCT u.where_used, ', ')),
     CASE WHEN bool_or(u.index) THEN '/* no index can depend on a setting: drop the index, and label the function STABLE */'
          ELSE format('ALTER FUNCTION %s STABLE;', f.full_name) END
-  FROM use u JOIN function f ON f.oid = u.function
-  WHERE f.provolatile = 'i' AND (f.body ~* '\m(current_setting|tenant_setting|account_setting|user_setting)\M|\mcurrent_(tenant|account|user)_(uuid|bigint|text)\M|\m(is_member|has_role|member_role|member_groups_\w+)\M')
+  FROM use u JOIN function f ON f.oid = u.function CROSS JOIN setting r
+  WHERE f.provolatile = 'i' AND (f.body ~* r.pattern OR EXISTS (SELECT FROM reader WHERE reader.oid <> f.oid AND f.body ~* reader.word))
   GROUP BY f.oid, f.nspname, f.proname, f.full_name
   UNION ALL
   SELECT 'foreign_operator', NULL, 'policy', p.nspname, p.relname, format('%I on %s', p.polname, p.full_name),
@@ -319,7 +349,7 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH tenant AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute
-    FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   application AS MATERIALIZED (SELECT oid FROM rls_tenant.application_roles() a(oid)),
   definer AS MATERIALIZED (
@@ -423,7 +453,7 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH tenant AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, o.rolname AS owner_name, o.rolsuper OR o.rolbypassrls AS owner_passes
-    FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner),
+    FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner),
   tenant_grant AS MATERIALIZED (SELECT * FROM rls_tenant.tenant_grants()),
   login AS MATERIALIZED (SELECT l.*, r.rolname, r.rolsuper, r.rolbypassrls FROM rls_tenant.logins() l JOIN pg_roles r ON r.oid = l.login),
   granted AS MATERIALIZED (  -- logins with explicit grants
@@ -528,7 +558,7 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH RECURSIVE tenant AS MATERIALIZED (
     SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute
-    FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   source AS MATERIALIZED (
     SELECT s.name, s.user_column, c.oid, c.relname, c.relkind, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name

@@ -125,6 +125,15 @@ RT_FUNCTION(rls_tenant_usual_tenant_column) {
   PG_RETURN_NAME(name);
 }
 
+void put_tenant_table(const ReturnSetInfo *result, const Tenancy &tenancy) {
+  const char *column = attribute_name(tenancy.relid, tenancy.attribute);
+  NameData name = {};
+  if (column != nullptr) namestrcpy(&name, column);
+  Datum values[3] = {ObjectIdGetDatum(tenancy.relid), NameGetDatum(&name), ObjectIdGetDatum(tenancy.ancestor)};
+  bool nulls[3] = {false, column == nullptr, !OidIsValid(tenancy.ancestor)};
+  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
 // All tenant tables and their parts as rows.
 RT_FUNCTION(rls_tenant_tenant_tables) {
   InitMaterializedSRF(fcinfo, 0);
@@ -136,14 +145,7 @@ RT_FUNCTION(rls_tenant_tenant_tables) {
     const Oid relid = lfirst_oid(cell);
     const MemoryContext before = MemoryContextSwitchTo(memory);
     const Tenancy tenancy = tenancy_of(relid);
-    if (keeps_tenants(tenancy)) {
-      const char *column = attribute_name(relid, tenancy.attribute);
-      NameData name = {};
-      if (column != nullptr) namestrcpy(&name, column);
-      Datum values[3] = {ObjectIdGetDatum(relid), NameGetDatum(&name), ObjectIdGetDatum(tenancy.ancestor)};
-      bool nulls[3] = {false, column == nullptr, !OidIsValid(tenancy.ancestor)};
-      tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
+    if (keeps_tenants(tenancy)) put_tenant_table(result, tenancy);
     MemoryContextSwitchTo(before);
     MemoryContextReset(memory);
   }

@@ -31,6 +31,9 @@ Tenancy tenancy_of(Oid relid, Image image = nullptr);
 // Whether a relation is a tenant table or a part of one.
 bool keeps_tenants(const Tenancy &tenancy);
 
+// Adds a tenant table, or a part of one, to the rows (relation, tenant_column, part_of).
+void put_tenant_table(const ReturnSetInfo *result, const Tenancy &tenancy);
+
 // Whether a policy confines some command by the tenant attribute or, without one, through another table.
 bool has_confining_policy(const Tenancy &tenancy);
 
