@@ -241,15 +241,18 @@ void judge_expression(List **faults, const Tenancy &table, const Policy *policy,
   if (looks_up != nullptr) {
     const char *name = get_rel_name(lookup.relid);
     const char *outer = quote_identifier(get_attname(table.relid, lookup.outer_column, false));
+    const char *policy_says = instead(
+        table, policy, looks_up, psprintf("rls_tenant.is_member(%s, %s)", outer, quote_literal_cstr(name)), nullptr);
+    const char *remedy =
+        "/* make that table a source by add_membership(), and ask is_member() in the policy instead */";
+    if (policy_says != nullptr) {
+      remedy = psprintf("SELECT rls_tenant.add_membership(%s, %s, %s, %s); %s", quote_literal_cstr(name),
+                        quote_literal_cstr(relation_name(lookup.relid)),
+                        quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
+                        quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)), policy_says);
+    }
     add(faults, "subquery_per_row",
-        psprintf("policy \"%s\" looks into %s for each row", policy->name, relation_name(lookup.relid)),
-        psprintf(
-            "SELECT rls_tenant.add_membership(%s, %s, %s, %s); %s", quote_literal_cstr(name),
-            quote_literal_cstr(relation_name(lookup.relid)),
-            quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
-            quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)),
-            instead(table, policy, looks_up, psprintf("rls_tenant.is_member(%s, %s)", outer, quote_literal_cstr(name)),
-                    "/* and ask is_member() in the policy instead */")));
+        psprintf("policy \"%s\" looks into %s for each row", policy->name, relation_name(lookup.relid)), remedy);
   }
 }
 
