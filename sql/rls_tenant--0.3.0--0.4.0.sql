@@ -138,7 +138,7 @@ CREATE FUNCTION rls_tenant.audited_tables(OUT relation regclass, OUT tenant_colu
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_audited_tables';
 REVOKE ALL ON FUNCTION rls_tenant.audited_tables() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.audited_tables() IS 'part of audit(): tenant_tables(), without those that cannot be judged; read once for a statement';
+COMMENT ON FUNCTION rls_tenant.audited_tables() IS 'part of audit(): tenant_tables() and those that should be, without those that cannot be judged; read once for a statement';
 
 CREATE FUNCTION rls_tenant.policy_reads(relation regclass, OUT policy name, OUT reads regclass) RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -155,19 +155,19 @@ $$;
 REVOKE ALL ON FUNCTION rls_tenant.of_extension(regclass, oid) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.of_extension(regclass, oid) IS 'part of audit(): whether an object belongs to an extension of a superuser''s';
 
-CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text, OUT grantor oid, OUT grantable boolean) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.audited_tables() t)
-  SELECT c.oid, a.grantee, a.privilege_type
+  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
   FROM tables JOIN pg_class c USING (oid) CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE a.grantee <> c.relowner
   UNION
-  SELECT c.oid, a.grantee, a.privilege_type
+  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
   FROM tables JOIN pg_class c USING (oid) JOIN pg_attribute t ON t.attrelid = c.oid AND t.attacl IS NOT NULL
   CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE a.grantee <> c.relowner
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.tenant_grants() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.tenant_grants() IS 'part of audit(): who has which privilege on tenant tables, their owners excepted; 0 is PUBLIC';
+COMMENT ON FUNCTION rls_tenant.tenant_grants() IS 'part of audit(): who has which privilege on tenant tables from whom, their owners excepted; 0 is PUBLIC';
 
 CREATE FUNCTION rls_tenant.logins(OUT login oid, OUT role oid, OUT by_set boolean) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -213,6 +213,16 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.revoke_membership(oid, oid, oid) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.revoke_membership(oid, oid, oid) IS 'part of audit(): the statement that ends a membership in a role';
+
+CREATE FUNCTION rls_tenant.revoke_as(grantor oid, owner oid, privileges text, relation text, grantees text, cascades boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  -- A privilege can only be taken back as the role that gave it.
+  SELECT format(CASE WHEN $1 = $2 THEN '%2$s' ELSE 'SET ROLE %1$I; %2$s RESET ROLE;' END, pg_get_userbyid($1),
+    format('REVOKE %s ON %s FROM %s%s;', $3, $4, $5, CASE WHEN $6 THEN ' CASCADE' ELSE '' END))
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.revoke_as(oid, oid, text, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.revoke_as(oid, oid, text, text, text, boolean) IS 'part of audit(): the statement that takes privileges back, as who granted them';
 
 CREATE FUNCTION rls_tenant.is_outdated(version_number integer, OUT major integer, OUT minor integer) RETURNS record
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -450,11 +460,13 @@ AS $$
                OR (a.atttypid = 'uuid'::regtype AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = t.oid AND a.attnum = ANY (f.conkey)))))) u
   UNION ALL
   SELECT CASE g.privilege WHEN 'TRUNCATE' THEN 'truncate_grant' WHEN 'REFERENCES' THEN 'references_grant' ELSE 'trigger_grant' END, NULL, 'table', t.nspname, t.relname, t.full_name,
-    format('%s granted to %s', g.privilege, string_agg(DISTINCT rls_tenant.grantee_name(g.grantee), ', ')),
-    format('REVOKE %s ON %s FROM %s;', g.privilege, t.full_name, string_agg(DISTINCT rls_tenant.grantee_name(g.grantee), ', '))
-  FROM rls_tenant.tenant_grants() g JOIN tenant t ON t.oid = g.relation
-  WHERE g.privilege IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
-    AND (g.grantee = 0 OR EXISTS (SELECT FROM rls_tenant.logins() l JOIN application a ON a.oid = l.login WHERE l.role = g.grantee))
+    format('%s granted to %s', g.privilege, string_agg(g.grantees, ', ' ORDER BY g.grantees)), string_agg(rls_tenant.revoke_as(g.grantor, t.relowner, g.privilege, t.full_name, g.grantees, g.grantable), ' ')
+  FROM (
+    SELECT g.relation, g.privilege, g.grantor, string_agg(DISTINCT rls_tenant.grantee_name(g.grantee), ', ') AS grantees, bool_or(g.grantable) AS grantable
+    FROM rls_tenant.tenant_grants() g
+    WHERE g.privilege IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
+      AND (g.grantee = 0 OR EXISTS (SELECT FROM rls_tenant.logins() l JOIN application a ON a.oid = l.login WHERE l.role = g.grantee))
+    GROUP BY g.relation, g.privilege, g.grantor) g JOIN tenant t ON t.oid = g.relation
   GROUP BY g.privilege, t.nspname, t.relname, t.full_name
   UNION ALL
   SELECT 'leakproof_function', NULL, 'function', n.nspname, f.proname, f.oid::regprocedure::text, 'it is marked LEAKPROOF, so that it may see rows before policies hide them',
@@ -530,7 +542,7 @@ AS $$
            SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.member)
            FROM pg_auth_members m JOIN login l ON l.role = m.member AND l.login = o.login AND l.by_set WHERE m.roleid = o.relowner)
          WHEN n.name IS NULL THEN '/* make a role that cannot log in the owner of the tables, and grant what the login needs */'
-         ELSE format('CREATE ROLE %I NOLOGIN; GRANT USAGE ON SCHEMA %s TO %1$I; %s GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I;%s', n.name, o.schemas,
+         ELSE format('CREATE ROLE %1$I NOLOGIN; GRANT USAGE ON SCHEMA %2$s TO %1$I; %3$s GRANT SELECT, INSERT, UPDATE, DELETE ON %4$s TO %5$I;%6$s', n.name, o.schemas,
                      (SELECT string_agg(format('ALTER TABLE %s OWNER TO %I;', t.full_name, n.name), ' ' ORDER BY t.full_name) FROM tenant t WHERE t.oid = ANY (o.tables)),
                      o.names, o.rolname,
                      (SELECT format(' GRANT USAGE ON SEQUENCE %s TO %I;', string_agg(DISTINCT d.objid::regclass::text, ', '), o.rolname)
@@ -542,10 +554,10 @@ AS $$
                OR NOT EXISTS (SELECT FROM tenant_grant g JOIN login l ON l.role = g.grantee AND NOT l.rolsuper AND l.login <> o.login WHERE g.relation = ANY (o.tables))
              ELSE o.login IN (SELECT login FROM granted) END
   UNION ALL
-  SELECT 'public_grant', NULL, 'table', t.nspname, t.relname, t.full_name, format('%s granted to PUBLIC', string_agg(DISTINCT g.privilege, ', ')),
-    format('REVOKE %s ON %s FROM PUBLIC;', string_agg(DISTINCT g.privilege, ', '), t.full_name)
-  FROM tenant_grant g JOIN tenant t ON t.oid = g.relation
-  WHERE g.grantee = 0 AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  SELECT 'public_grant', NULL, 'table', t.nspname, t.relname, t.full_name, format('%s granted to PUBLIC', string_agg(g.privileges, ', ')),
+    string_agg(rls_tenant.revoke_as(g.grantor, t.relowner, g.privileges, t.full_name, 'PUBLIC', false), ' ')
+  FROM (SELECT g.relation, g.grantor, string_agg(DISTINCT g.privilege, ', ') AS privileges FROM tenant_grant g
+        WHERE g.grantee = 0 AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') GROUP BY g.relation, g.grantor) g JOIN tenant t ON t.oid = g.relation
   GROUP BY t.nspname, t.relname, t.full_name
   UNION ALL
   SELECT 'public_grant', NULL, 'default privileges', '*', d.owner, concat_ws(' in schema ', 'tables of ' || quote_ident(d.owner), quote_ident(d.nspname)),
@@ -633,6 +645,7 @@ AS $$
   SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column), format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column)
   FROM tenant t
   WHERE t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
+    AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)  -- else protect() will make one
     AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute)
   UNION ALL
   SELECT 'membership_index', NULL, 'table', s.nspname, s.relname, s.full_name, format('no index leads with %I, by which membership source "%s" looks a user up', s.user_column, s.name),
@@ -658,10 +671,10 @@ AS $$
     SELECT f.*, coalesce(f.severity, r.severity) AS own_severity, e.reason
     FROM found f LEFT JOIN rls_tenant.audit_rules() r ON r.rule = f.rule
     LEFT JOIN LATERAL (
-      -- What says that an exemption waives too much must be waived by its own name.
+      -- What is said of exempt tables, and of the membership sources among them, must be waived by its own name.
       SELECT e.reason FROM rls_tenant.exemption e
       WHERE e.schema_name = f.schema_name AND f.object_name LIKE e.relation_pattern
-        AND (f.rule = ANY (e.rules) OR (e.rules IS NULL AND f.rule <> 'exempt_but_tenant'))
+        AND (f.rule = ANY (e.rules) OR (e.rules IS NULL AND f.rule NOT IN ('exempt_but_tenant', 'writable_membership', 'membership_index')))
       ORDER BY e.relation_pattern LIMIT 1) e ON true
     WHERE f.schema_name = '*' OR f.schema_name LIKE $1)
   SELECT CASE WHEN j.reason IS NULL THEN j.own_severity ELSE 'accepted' END, j.rule, j.object_type, j.object,

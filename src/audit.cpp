@@ -23,6 +23,17 @@ List *all_faults(Oid relid) {
   return faults;
 }
 
+// Runs fn while tables that should be tenant tables count as such.
+template <typename Fn>
+void with_unprotected(const Fn &fn) {
+  count_unprotected(load_exemptions());
+  PG_TRY();
+  { fn(); }
+  PG_FINALLY();
+  { count_unprotected(nullptr); }
+  PG_END_TRY();
+}
+
 // Whether a relation is gone since the audit began to look.
 bool is_gone(Oid relid) {
   AcceptInvalidationMessages();
@@ -86,7 +97,7 @@ Found *find_tables() {
 RT_FUNCTION(rls_tenant_audited_tables) {
   InitMaterializedSRF(fcinfo, 0);
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  if (!is_current(last)) last = find_tables();
+  if (!is_current(last)) with_unprotected([&] { last = find_tables(); });
   const ListCell *cell;
   foreach (cell, last->tables) put_tenant_table(result, *static_cast<const Tenancy *>(lfirst(cell)));
   return static_cast<Datum>(0);
@@ -98,21 +109,23 @@ RT_FUNCTION(rls_tenant_relation_findings) {
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   List *relations = user_relations("rpvm");
   const MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant audit", ALLOCSET_DEFAULT_SIZES);
-  const ListCell *relation, *cell;
-  foreach (relation, relations) {
-    const Oid relid = lfirst_oid(relation);
-    const MemoryContext before = MemoryContextSwitchTo(memory);
-    List *faults = NIL;
-    const char *problem = attempt([&] { faults = all_faults(relid); });
-    if (problem != nullptr && !is_gone(relid))
-      put_fault(result, relid, "not_judged", problem, "/* mend what the error says */");
-    foreach (cell, problem == nullptr ? faults : NIL) {
-      const Fault *fault = static_cast<const Fault *>(lfirst(cell));
-      put_fault(result, relid, fault->rule, fault->detail, fault->remedy);
+  with_unprotected([&] {
+    const ListCell *relation, *cell;
+    foreach (relation, relations) {
+      const Oid relid = lfirst_oid(relation);
+      const MemoryContext before = MemoryContextSwitchTo(memory);
+      List *faults = NIL;
+      const char *problem = attempt([&] { faults = all_faults(relid); });
+      if (problem != nullptr && !is_gone(relid))
+        put_fault(result, relid, "not_judged", problem, "/* mend what the error says */");
+      foreach (cell, problem == nullptr ? faults : NIL) {
+        const Fault *fault = static_cast<const Fault *>(lfirst(cell));
+        put_fault(result, relid, fault->rule, fault->detail, fault->remedy);
+      }
+      MemoryContextSwitchTo(before);
+      MemoryContextReset(memory);
     }
-    MemoryContextSwitchTo(before);
-    MemoryContextReset(memory);
-  }
+  });
   return static_cast<Datum>(0);
 }
 

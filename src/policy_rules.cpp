@@ -118,6 +118,19 @@ bool is_cast_condition(const Node *node, AttrNumber attribute) {
   return false;
 }
 
+// Whether a condition says in AND that the bare attribute is the tenant, so that an index may serve whatever else it
+// says.
+bool has_plain_condition(Node *expression, AttrNumber attribute) {
+  const ListCell *cell;
+  foreach (cell, conjuncts(expression)) {
+    const Node *part = static_cast<const Node *>(lfirst(cell));
+    if (IsA(part, OpExpr) && is_tenant_condition(reinterpret_cast<const OpExpr *>(part), attribute) &&
+        !is_cast_condition(part, attribute))
+      return true;
+  }
+  return false;
+}
+
 // The first part of an expression, below AND, OR and NOT, that fits; nullptr: none does.
 template <typename Fits>
 const Node *find_part(const Node *expression, const Fits &fits) {
@@ -228,7 +241,8 @@ void judge_expression(List **faults, const Tenancy &table, const Policy *policy,
         "/* read the context by rls_tenant.current_tenant_uuid() and its kin, and anything else as (SELECT …) */");
   }
   const Node *cast = find_part(expression, [&](const Node *part) {
-    return table.attribute != InvalidAttrNumber && is_cast_condition(part, table.attribute);
+    return table.attribute != InvalidAttrNumber && is_cast_condition(part, table.attribute) &&
+           !has_plain_condition(const_cast<Node *>(expression), table.attribute);
   });
   if (cast != nullptr) {
     const char *column = quote_identifier(get_attname(table.relid, table.attribute, false));
@@ -299,7 +313,7 @@ bool matches_missing_context(const Node *open) { return makes_something_of_null(
 
 List *policy_faults(const Tenancy &table) {
   List *faults = NIL;
-  if (table.is_tenant_table && !OidIsValid(table.ancestor)) judge_floor(&faults, table);
+  if (has_confining_policy(table) && !OidIsValid(table.ancestor)) judge_floor(&faults, table);
   const ListCell *cell;
   foreach (cell, table.policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));

@@ -1,5 +1,6 @@
--- A policy whose function has gone from the catalogs, and an index, an operator and a rule without their kin.
--- expect: leak not_confined table public.orders
+-- A policy whose function has gone from the catalogs.
+-- expect: risk not_judged table public.orders
+-- remedy: by hand
 CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid NOT NULL);
 CREATE INDEX ON orders (tenant_id);
 ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

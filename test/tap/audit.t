@@ -19,26 +19,17 @@ my $server = Cluster->start('audit', q{session_preload_libraries = 'rls_tenant'}
 $server->database('template', 1);
 my $control = $server->connect('postgres', pg_enable_utf8 => 0);
 my $version = value($control, q{SELECT current_setting('server_version_num')::int});
-my %rules = map { $_->[0] => $_->[1] } @{$control->selectall_arrayref(q{SELECT 1, 1 WHERE false})};
-{
-  my $template = $server->connect('template');
-  %rules = map { $_->[0] => $_->[1] } @{$template->selectall_arrayref('SELECT rule, severity FROM rls_tenant.audit_rules()')};
-  $template->disconnect;
-}
-# Every finding there is on an old server; what it depends on is tested below.
-my $outdated = do {
-  my $template = $server->connect('template');
-  my $found = value($template, q{SELECT count(*) FROM rls_tenant.audit() WHERE rule = 'server_outdated'});
-  $template->disconnect;
-  $found;
-};
+my $template = $server->connect('template');
+my @rules = map { $_->[0] } @{$template->selectall_arrayref('SELECT rule FROM rls_tenant.audit_rules()')};
+# On a server that is out of date each audit says so; what that depends on is tested below.
+my $outdated = value($template, q{SELECT count(*) FROM rls_tenant.audit() WHERE rule = 'server_outdated'});
+$template->disconnect;
 
-my (%fired, %quiet);
+my %fired;
 
 sub clean_up {
   my ($database) = @_;
   $control->do(qq{DROP DATABASE IF EXISTS "$database" WITH (FORCE)});
-  $control->do("DROP SUBSCRIPTION IF EXISTS $_->[0]") for ();
   for my $role (map { $_->[0] } @{$control->selectall_arrayref('SELECT quote_ident(rolname) FROM pg_roles WHERE oid >= 16384')}) {
     $control->do("DROP OWNED BY $role");
     $control->do("DROP ROLE $role");
@@ -116,7 +107,7 @@ sub run_case {
   $control->do('CREATE ROLE app LOGIN');
   $control->do(qq{CREATE DATABASE "$case->{name}" TEMPLATE template});
   my ($status, $output) = $server->run('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $case->{name},
-    '-c', 'SET rls_tenant.guard = off', '-c', 'SET client_min_messages = warning', '-c', 'GRANT CREATE, USAGE ON SCHEMA public TO owner',
+    '-c', qq{GRANT CREATE ON DATABASE "$case->{name}" TO owner}, '-c', 'SET rls_tenant.guard = off', '-c', 'SET client_min_messages = warning', '-c', 'GRANT CREATE, USAGE ON SCHEMA public TO owner',
     '-c', 'SET ROLE owner', '-f', $case->{file});
   is($status, 0, "$case->{name}: the schema is made") or diag($output);
   my @found = findings($case);
@@ -124,7 +115,6 @@ sub run_case {
   is($got, join("\n", sort @{$case->{expect}}), "$case->{name}: $case->{title}")
     or diag(map { "$_->{line}\n    $_->{finding}\n    $_->{remedy}\n" } @found);
   $fired{$_->{rule}}++ for @found;
-  like($_->{line}, qr/\A(?:leak|risk|speed|note|accepted) /, 'a severity') for grep { $_->{line} !~ /\A(?:leak|risk|speed|note|accepted) / } @found;
   run_remedies($case, @found) if $got eq join("\n", sort @{$case->{expect}}) && !$case->{audit};
   clean_up($case->{name});
 }
@@ -135,8 +125,7 @@ cmp_ok(scalar @cases, '>=', 100, 'there are enough cases') if !$ENV{RLS_TENANT_A
 run_case($_) for grep { $_->{name} =~ /$pattern/ } @cases;
 
 if (!$ENV{RLS_TENANT_AUDIT}) {
-  for my $rule (sort keys %rules) {
-    next if $rule =~ /^(?:server_outdated)$/;
+  for my $rule (grep { $_ ne 'server_outdated' } @rules) {
     ok($fired{$rule}, "some case has a finding of $rule");
   }
 }
