@@ -130,5 +130,141 @@ if (!$ENV{RLS_TENANT_AUDIT}) {
   }
 }
 
+if ($pattern eq '.') {
+  the_server();
+  who_may_and_when();
+  the_check();
+  while_others_work();
+}
+
+# Which minor releases lack fixes.
+sub the_server {
+  my $db = $server->connect('template');
+  my @outdated = grep { defined value($db, 'SELECT minor FROM rls_tenant.is_outdated(?)', $_) }
+    150000, 150019, 150020, 150021, 160015, 160016, 170000, 170011, 170012, 180000, 180006, 180007, 190000;
+  is("@outdated", '150000 150019 160015 170000 170011 180000 180006', 'releases without the fixes');
+  is($outdated, defined value($db, 'SELECT minor FROM rls_tenant.is_outdated(?)', $version) ? 1 : 0, 'this server is judged so');
+  $db->disconnect;
+}
+
+# A role that may do nothing else, the first statement of a session without the library, a transaction that reads only.
+sub who_may_and_when {
+  $control->do(qq{CREATE DATABASE sessions TEMPLATE template});
+  $control->do('CREATE ROLE app LOGIN');
+  $control->do('CREATE ROLE auditor LOGIN');
+  my $db = $server->connect('sessions');
+  $db->do($_) for 'SET rls_tenant.guard = off', 'CREATE TABLE orders (id bigint PRIMARY KEY, tenant_id uuid)', 'GRANT ALL ON orders TO app';
+  my $query = q{SELECT * FROM rls_tenant.audit() WHERE rule <> 'not_preloaded'};
+  my $all = rows($db, $query);
+  like($all, qr/rls_off/, 'there are findings');
+
+  my $auditor = $server->connect('sessions', user => 'auditor');
+  refused($auditor, 'SELECT * FROM rls_tenant.audit()', '42501', qr/permission denied for function audit/, 'nobody may, unless granted');
+  refused($auditor, 'SELECT rls_tenant.audit_check()', '42501', qr/permission denied for function audit_check/, 'nor ask for the check');
+  is(value($auditor, 'SELECT count(*) > 50 FROM rls_tenant.audit_rules()'), 1, 'the rules are no secret');
+  $auditor->disconnect;
+  $db->do('GRANT EXECUTE ON FUNCTION rls_tenant.audit(text, boolean), rls_tenant.audit_check(text, text) TO auditor');
+  $control->do(q{ALTER SYSTEM SET session_preload_libraries = ''});
+  $server->restart('fast');
+  $control = $server->connect('postgres', pg_enable_utf8 => 0);
+  $db = $server->connect('sessions');
+  $auditor = $server->connect('sessions', user => 'auditor');
+  is(rows($auditor, $query), $all, 'the first statement of a session, as a role with nothing but EXECUTE, finds the same');
+  like(rows($auditor, 'SELECT rule FROM rls_tenant.audit(NULL)'), qr/^not_preloaded$/m, 'and that the library was not there');
+  refused($auditor, 'SELECT rls_tenant.audit_check()', '55000', qr/the audit has \d+ finding\(s\) of severity risk or worse/, 'so does the check');
+  $auditor->do('BEGIN READ ONLY');
+  is(rows($auditor, $query), $all, 'a transaction that reads only');
+  $auditor->do('COMMIT');
+  $auditor->disconnect;
+
+  my $other = $server->connect('sessions');
+  $other->do('CREATE TEMP TABLE theirs (id int, tenant_id uuid)');
+  is(rows($db, $query), $all, 'temporary tables of other sessions are passed over');
+  $other->disconnect;
+
+  # What one statement has changed the audit in it sees.
+  $db->do(q{SET rls_tenant.guard = off});
+  $db->do(q{DO $$
+    DECLARE found int[];
+    BEGIN
+      found := found || (SELECT count(*)::int FROM rls_tenant.audit() WHERE rule IN ('truncate_grant', 'rls_off'));
+      REVOKE TRUNCATE ON orders FROM app;
+      found := found || (SELECT count(*)::int FROM rls_tenant.audit() WHERE rule IN ('truncate_grant', 'rls_off'));
+      PERFORM rls_tenant.protect('orders');
+      found := found || (SELECT count(*)::int FROM rls_tenant.audit() WHERE rule IN ('truncate_grant', 'rls_off'));
+      CREATE TABLE items (id bigint PRIMARY KEY, tenant_id uuid);
+      found := found || (SELECT count(*)::int FROM rls_tenant.audit() WHERE rule IN ('truncate_grant', 'rls_off'));
+      DROP TABLE items;
+      IF found <> '{2,1,0,1}' THEN RAISE EXCEPTION 'found %', found; END IF;
+    END $$});
+  pass('an audit sees what its own statement has changed before');
+  $db->disconnect;
+  $control->do(q{ALTER SYSTEM RESET session_preload_libraries});
+  $server->restart('fast');
+  $control = $server->connect('postgres', pg_enable_utf8 => 0);
+  clean_up('sessions');
+}
+
+# What a step of CI calls.
+sub the_check {
+  $control->do('CREATE DATABASE checked TEMPLATE template');
+  my $db = $server->connect('checked');
+  $db->do(q{SELECT rls_tenant.exempt('*', 'server_version', 'tested above', '{server_outdated}')});
+  my @check = ('psql', '-X', '-v', 'ON_ERROR_STOP=1', '-d', 'checked', '-c');
+  my ($status, $output) = $server->run(@check, 'SELECT rls_tenant.audit_check()');
+  is($status, 0, 'nothing stands: exit status 0') or diag($output);
+  $db->do($_) for 'SET rls_tenant.guard = off', 'CREATE TABLE country (code text PRIMARY KEY)', 'ALTER ROLE postgres SET rls_tenant.tenant_id = 1';
+  ($status, $output) = $server->run(@check, 'SELECT rls_tenant.audit_check()');
+  is($status, 1, 'a risk stands: exit status 1');
+  like($output, qr/^ERROR: +the audit has 1 finding\(s\) of severity risk or worse\n
+    DETAIL: +risk:\ no_tenant_column:\ table\ public\.country:\ there\ is\ no\ column\ tenant_id\n\ +\/\*[^\n]*\*\/\n
+    HINT: +SELECT\ \*\ FROM\ rls_tenant\.audit\(\);[^\n]*exempt\(/mx, 'and what it is, its remedy, and where to look');
+  ($status) = $server->run(@check, q{SELECT rls_tenant.audit_check('leak')});
+  is($status, 0, 'no leak stands');
+  refused($db, q{SELECT rls_tenant.audit_check('note')}, '55000', qr/2 finding\(s\) of severity note or worse/, 'of notes there is one more');
+  is(eval { $db->do(q{SELECT rls_tenant.audit_check('risk', 'other%')}) }, 1, 'another schema');
+  refused($db, "SELECT rls_tenant.audit_check($_)", '22023', qr/there is no severity/, "no such severity: $_") for q{'Leak'}, q{''}, 'NULL', q{'accepted'};
+  $db->do(q{DO $$ BEGIN FOR i IN 1 .. 120 LOOP EXECUTE format('CREATE TABLE t%s (n int)', i); END LOOP; END $$});
+  my $error = eval { $db->do('SELECT rls_tenant.audit_check()'); '' } // $@;
+  like($error, qr/121 finding\(s\)/, 'many findings are counted');
+  is(scalar(() = $error =~ /^(?:DETAIL: +)?risk: /mg), 100, 'and a hundred of them listed');
+  like($error, qr/^\x{2026}$|^\xe2\x80\xa6$/m, 'which it says');
+  is(eval { $db->do(q{SELECT rls_tenant.exempt('public', '%', 'nothing here belongs to tenants')}) }, 1, 'what is accepted');
+  is(eval { $db->do(q{SELECT rls_tenant.audit_check()}) }, 1, 'does not raise');
+  $db->disconnect;
+  clean_up('checked');
+}
+
+# DDL of another session while the audit looks.
+sub while_others_work {
+  $control->do('CREATE DATABASE busy TEMPLATE template');
+  my $pid = fork // die "fork: $!";
+  if ($pid == 0) {
+    my $busy = $server->connect('busy');
+    $busy->do('SET rls_tenant.guard = off');
+    for my $turn (1 .. 60) {
+      $busy->do($_) for "CREATE TABLE t$turn (id bigint PRIMARY KEY, tenant_id uuid, parent bigint REFERENCES t$turn)", "SELECT rls_tenant.protect('t$turn')",
+        "CREATE FUNCTION f$turn() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM t$turn'",
+        "CREATE POLICY p ON t$turn USING (id IN (SELECT id FROM t$turn) AND f$turn() > 0)", "CREATE VIEW v$turn AS SELECT * FROM t$turn",
+        "CREATE MATERIALIZED VIEW m$turn AS SELECT tenant_id FROM t$turn WITH NO DATA", "DROP VIEW v$turn", "DROP TABLE t$turn CASCADE", "DROP FUNCTION f$turn()";
+    }
+    $busy->disconnect;
+    require POSIX;
+    POSIX::_exit(0);
+  }
+  my $db = $server->connect('busy');
+  my ($audits, $problem) = (0);
+  my $ended = 0;
+  until ($ended) {
+    $ended = waitpid($pid, 1) == $pid;
+    eval { $db->selectall_arrayref('SELECT * FROM rls_tenant.audit()'); $audits++; 1 } or $problem //= $@;
+  }
+  is($?, 0, 'the other session did its work');
+  is($problem, undef, "$audits audits went through while tables came and went");
+  is(value($db, q{SELECT count(*) FROM rls_tenant.audit('public')}), $outdated, 'and at the end nothing is left to find');
+  $db->disconnect;
+  clean_up('busy');
+}
+
 $control->disconnect;
 done_testing;
