@@ -130,7 +130,7 @@ if (!$ENV{RLS_TENANT_AUDIT}) {
   }
 }
 
-if ($pattern eq '.') {
+if ($pattern =~ /^(?:\.|sessions)$/) {
   the_server();
   who_may_and_when();
   the_check();
@@ -153,7 +153,7 @@ sub who_may_and_when {
   $control->do('CREATE ROLE app LOGIN');
   $control->do('CREATE ROLE auditor LOGIN');
   my $db = $server->connect('sessions');
-  $db->do($_) for 'SET rls_tenant.guard = off', 'CREATE TABLE orders (id bigint PRIMARY KEY, tenant_id uuid)', 'GRANT ALL ON orders TO app';
+  $db->do($_) for 'SET rls_tenant.guard = off', 'CREATE TABLE orders (id bigint PRIMARY KEY, tenant_id uuid)', 'GRANT ALL ON orders TO app', 'RESET rls_tenant.guard';
   my $query = q{SELECT * FROM rls_tenant.audit() WHERE rule <> 'not_preloaded'};
   my $all = rows($db, $query);
   like($all, qr/rls_off/, 'there are findings');
@@ -164,10 +164,7 @@ sub who_may_and_when {
   is(value($auditor, 'SELECT count(*) > 50 FROM rls_tenant.audit_rules()'), 1, 'the rules are no secret');
   $auditor->disconnect;
   $db->do('GRANT EXECUTE ON FUNCTION rls_tenant.audit(text, boolean), rls_tenant.audit_check(text, text) TO auditor');
-  $control->do(q{ALTER SYSTEM SET session_preload_libraries = ''});
-  $server->restart('fast');
-  $control = $server->connect('postgres', pg_enable_utf8 => 0);
-  $db = $server->connect('sessions');
+  $control->do(q{ALTER DATABASE sessions SET session_preload_libraries = 'plpgsql'});
   $auditor = $server->connect('sessions', user => 'auditor');
   is(rows($auditor, $query), $all, 'the first statement of a session, as a role with nothing but EXECUTE, finds the same');
   like(rows($auditor, 'SELECT rule FROM rls_tenant.audit(NULL)'), qr/^not_preloaded$/m, 'and that the library was not there');
@@ -199,9 +196,6 @@ sub who_may_and_when {
     END $$});
   pass('an audit sees what its own statement has changed before');
   $db->disconnect;
-  $control->do(q{ALTER SYSTEM RESET session_preload_libraries});
-  $server->restart('fast');
-  $control = $server->connect('postgres', pg_enable_utf8 => 0);
   clean_up('sessions');
 }
 
@@ -213,22 +207,23 @@ sub the_check {
   my @check = ('psql', '-X', '-v', 'ON_ERROR_STOP=1', '-d', 'checked', '-c');
   my ($status, $output) = $server->run(@check, 'SELECT rls_tenant.audit_check()');
   is($status, 0, 'nothing stands: exit status 0') or diag($output);
-  $db->do($_) for 'SET rls_tenant.guard = off', 'CREATE TABLE country (code text PRIMARY KEY)', 'ALTER ROLE postgres SET rls_tenant.tenant_id = 1';
+  $db->do($_) for 'SET rls_tenant.guard = off', 'CREATE TABLE country (code text PRIMARY KEY)', 'ALTER ROLE postgres SET rls_tenant.tenant_id = 1', 'RESET rls_tenant.guard';
   ($status, $output) = $server->run(@check, 'SELECT rls_tenant.audit_check()');
   is($status, 1, 'a risk stands: exit status 1');
-  like($output, qr/^ERROR: +the audit has 1 finding\(s\) of severity risk or worse\n
-    DETAIL: +risk:\ no_tenant_column:\ table\ public\.country:\ there\ is\ no\ column\ tenant_id\n\ +\/\*[^\n]*\*\/\n
-    HINT: +SELECT\ \*\ FROM\ rls_tenant\.audit\(\);[^\n]*exempt\(/mx, 'and what it is, its remedy, and where to look');
+  like($output, qr/^ERROR:  the audit has 1 finding\(s\) of severity risk or worse$/m, 'which tells how many');
+  like($output, qr{^DETAIL:  risk: no_tenant_column: table public\.country: there is no column tenant_id\n +/\*.*\*/$}m, 'what, and its remedy');
+  like($output, qr/^HINT:  SELECT \* FROM rls_tenant\.audit\(\);.*exempt\(/m, 'and where to look');
   ($status) = $server->run(@check, q{SELECT rls_tenant.audit_check('leak')});
   is($status, 0, 'no leak stands');
   refused($db, q{SELECT rls_tenant.audit_check('note')}, '55000', qr/2 finding\(s\) of severity note or worse/, 'of notes there is one more');
   is(eval { $db->do(q{SELECT rls_tenant.audit_check('risk', 'other%')}) }, 1, 'another schema');
   refused($db, "SELECT rls_tenant.audit_check($_)", '22023', qr/there is no severity/, "no such severity: $_") for q{'Leak'}, q{''}, 'NULL', q{'accepted'};
-  $db->do(q{DO $$ BEGIN FOR i IN 1 .. 120 LOOP EXECUTE format('CREATE TABLE t%s (n int)', i); END LOOP; END $$});
+  $db->do($_) for 'SET rls_tenant.guard = off', q{DO $$ BEGIN FOR i IN 1 .. 120 LOOP EXECUTE format('CREATE TABLE t%s (n int)', i); END LOOP; END $$},
+    'RESET rls_tenant.guard';
   my $error = eval { $db->do('SELECT rls_tenant.audit_check()'); '' } // $@;
-  like($error, qr/121 finding\(s\)/, 'many findings are counted');
+  ok($error =~ /121 finding\(s\)/, 'many findings are counted');
   is(scalar(() = $error =~ /^(?:DETAIL: +)?risk: /mg), 100, 'and a hundred of them listed');
-  like($error, qr/^\x{2026}$|^\xe2\x80\xa6$/m, 'which it says');
+  ok($error =~ /^(?:\x{2026}|\xe2\x80\xa6)$/m, 'which it says');
   is(eval { $db->do(q{SELECT rls_tenant.exempt('public', '%', 'nothing here belongs to tenants')}) }, 1, 'what is accepted');
   is(eval { $db->do(q{SELECT rls_tenant.audit_check()}) }, 1, 'does not raise');
   $db->disconnect;
