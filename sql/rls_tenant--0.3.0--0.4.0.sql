@@ -411,7 +411,7 @@ AS $$
         AND coalesce((SELECT substr(o, 6) FROM unnest(s.srvoptions) o WHERE o LIKE 'port=%'), current_setting('port')) = current_setting('port')
         AND coalesce((SELECT substr(o, 6) FROM unnest(s.srvoptions) o WHERE o LIKE 'host=%'), '') ~ '^(|localhost|127\..*|::1|/.*)$' AS here
     FROM pg_user_mappings m JOIN pg_foreign_server s ON s.oid = m.srvid JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
-    WHERE m.umuser = 0 OR m.umuser IN (SELECT oid FROM application))
+    WHERE m.umuser IN (SELECT oid FROM application) OR (m.umuser = 0 AND EXISTS (SELECT FROM application)))
   SELECT 'definer_function', NULL::text, d.kind, d.nspname, d.proname, d.full_name,
     format('it runs as %I, whom no policy holds, and names %s', pg_get_userbyid(d.proowner), string_agg(DISTINCT t.full_name, ', ')),
     format('ALTER %s %s SECURITY INVOKER;', upper(d.kind), d.full_name)
