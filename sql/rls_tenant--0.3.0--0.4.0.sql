@@ -134,8 +134,14 @@ AS 'MODULE_PATHNAME', 'rls_tenant_relation_findings';
 REVOKE ALL ON FUNCTION rls_tenant.relation_findings() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.relation_findings() IS 'part of audit(): the rules that each table and view breaks, by its catalogs and the trees of its policies';
 
+CREATE FUNCTION rls_tenant.audited_tables(OUT relation regclass, OUT tenant_column name, OUT part_of regclass) RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'rls_tenant_audited_tables';
+REVOKE ALL ON FUNCTION rls_tenant.audited_tables() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audited_tables() IS 'part of audit(): tenant_tables() and those that should be, without those that cannot be judged; read once for a statement';
+
 CREATE FUNCTION rls_tenant.policy_reads(relation regclass, OUT policy name, OUT reads regclass) RETURNS SETOF record
-LANGUAGE C STABLE STRICT PARALLEL SAFE
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_policy_reads';
 REVOKE ALL ON FUNCTION rls_tenant.policy_reads(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.policy_reads(regclass) IS 'part of audit(): the relations that a table''s policies read in sub-selects';
@@ -149,19 +155,19 @@ $$;
 REVOKE ALL ON FUNCTION rls_tenant.of_extension(regclass, oid) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.of_extension(regclass, oid) IS 'part of audit(): whether an object belongs to an extension of a superuser''s';
 
-CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text) RETURNS SETOF record
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text, OUT grantor oid, OUT grantable boolean) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.tenant_tables() t)
-  SELECT c.oid, a.grantee, a.privilege_type
+  WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.audited_tables() t)
+  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
   FROM tables JOIN pg_class c USING (oid) CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE a.grantee <> c.relowner
   UNION
-  SELECT c.oid, a.grantee, a.privilege_type
+  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
   FROM tables JOIN pg_class c USING (oid) JOIN pg_attribute t ON t.attrelid = c.oid AND t.attacl IS NOT NULL
   CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE a.grantee <> c.relowner
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.tenant_grants() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.tenant_grants() IS 'part of audit(): who has which privilege on tenant tables, their owners excepted; 0 is PUBLIC';
+COMMENT ON FUNCTION rls_tenant.tenant_grants() IS 'part of audit(): who has which privilege on tenant tables from whom, their owners excepted; 0 is PUBLIC';
 
 CREATE FUNCTION rls_tenant.logins(OUT login oid, OUT role oid, OUT by_set boolean) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -169,20 +175,20 @@ AS $$
   -- Before PostgreSQL 16 every membership allows SET ROLE.
   WITH RECURSIVE member AS MATERIALIZED (
     SELECT m.member, m.roleid, coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) AS may_set,
-      coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true) AS inherits
-    FROM pg_auth_members m),
+      coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit) AS inherits
+    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member),
   reach AS (
     SELECT r.oid AS login, r.oid AS role, true AS by_set FROM pg_roles r WHERE r.rolcanlogin
     UNION
     SELECT reach.login, m.roleid, reach.by_set AND m.may_set
-    FROM reach JOIN member m ON m.member = reach.role WHERE m.may_set OR m.inherits)
+    FROM reach JOIN member m ON m.member = reach.role WHERE (reach.by_set AND m.may_set) OR m.inherits)
   SELECT reach.login, reach.role, bool_or(reach.by_set) FROM reach GROUP BY 1, 2
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.logins() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.logins() IS 'part of audit(): the roles that can log in, with each role whose rights they have, and whether they can become it by SET ROLE';
 
 CREATE FUNCTION rls_tenant.application_roles() RETURNS SETOF oid
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH granted AS MATERIALIZED (SELECT DISTINCT g.grantee FROM rls_tenant.tenant_grants() g)
   SELECT DISTINCT l.login
@@ -198,54 +204,103 @@ AS $$ SELECT CASE WHEN $1 = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid($1)
 REVOKE ALL ON FUNCTION rls_tenant.grantee_name(oid) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.grantee_name(oid) IS 'part of audit(): a role''s name as GRANT takes it';
 
+CREATE FUNCTION rls_tenant.revoke_membership(role oid, member oid, grantor oid) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  -- From PostgreSQL 16 a membership is its grantor's.
+  SELECT format('REVOKE %I FROM %I%s;', pg_get_userbyid($1), pg_get_userbyid($2),
+    CASE WHEN current_setting('server_version_num')::int >= 160000 AND $3 <> 10 THEN format(' GRANTED BY %I', pg_get_userbyid($3)) ELSE '' END)
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.revoke_membership(oid, oid, oid) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.revoke_membership(oid, oid, oid) IS 'part of audit(): the statement that ends a membership in a role';
+
+CREATE FUNCTION rls_tenant.revoke_as(grantor oid, owner oid, privileges text, relation text, grantees text, cascades boolean) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  -- A privilege can only be taken back as the role that gave it.
+  SELECT format(CASE WHEN $1 = $2 THEN '%2$s' ELSE 'SET ROLE %1$I; %2$s RESET ROLE;' END, pg_get_userbyid($1),
+    format('REVOKE %s ON %s FROM %s%s;', $3, $4, $5, CASE WHEN $6 THEN ' CASCADE' ELSE '' END))
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.revoke_as(oid, oid, text, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.revoke_as(oid, oid, text, text, text, boolean) IS 'part of audit(): the statement that takes privileges back, as who granted them';
+
+CREATE FUNCTION rls_tenant.is_outdated(version_number integer, OUT major integer, OUT minor integer) RETURNS record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT f.major, f.minor FROM (VALUES (15, 20), (16, 16), (17, 12), (18, 7)) f(major, minor) WHERE f.major = $1 / 10000 AND $1 % 10000 < f.minor
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.is_outdated(integer) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.is_outdated(integer) IS 'part of audit(): the minor release that a server (server_version_num) should have for its fixes of row-level security; NULL if it has them';
+
 CREATE FUNCTION rls_tenant.audit_relations(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH RECURSIVE tenant AS MATERIALIZED (SELECT t.relation::oid AS oid, t.tenant_column, t.part_of::oid AS part_of FROM rls_tenant.tenant_tables() t),
+  WITH RECURSIVE tenant AS MATERIALIZED (SELECT t.relation::oid AS oid, t.tenant_column, t.part_of::oid AS part_of FROM rls_tenant.audited_tables() t),
   relation AS MATERIALIZED (
     SELECT c.*, n.nspname, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind,
       format('%I.%I', n.nspname, c.relname) AS full_name,
-      EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner)
-        OR EXISTS (SELECT FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND x.grantee <> c.relowner) AS granted
+      (SELECT string_agg(DISTINCT rls_tenant.grantee_name(x.grantee), ', ')
+       FROM (SELECT a.grantee, a.privilege_type FROM aclexplode(c.relacl) a UNION ALL
+             SELECT a.grantee, a.privilege_type FROM pg_attribute t CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE t.attrelid = c.oid AND t.attacl IS NOT NULL) x
+       WHERE x.grantee <> c.relowner AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) AS grantees
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
       AND n.nspname <> 'rls_tenant' AND (n.oid >= 16384 OR n.nspname = 'public')
       AND NOT rls_tenant.of_extension('pg_class', c.oid) AND NOT rls_tenant.of_extension('pg_namespace', n.oid)),
+  source(oid) AS (  -- membership sources have the column by their nature, and so have the tables that their views read
+    SELECT s.relation::oid FROM rls_tenant.membership_source s
+    UNION
+    SELECT d.refobjid FROM source s JOIN pg_rewrite w ON w.ev_class = s.oid AND w.rulename = '_RETURN'
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass),
   base(oid, base) AS (
     SELECT t.oid, t.oid FROM pg_type t WHERE t.typtype <> 'd'
     UNION ALL SELECT t.oid, b.base FROM pg_type t JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd'),
-  found AS (
-    SELECT f.rule, CASE WHEN f.rule = 'rls_not_forced' AND NOT o.rolcanlogin THEN 'risk' END AS severity, r.oid, f.detail AS finding, f.remedy
-    FROM rls_tenant.relation_findings() f JOIN relation r ON r.oid = f.relation LEFT JOIN pg_roles o ON o.oid = r.relowner
-    WHERE f.rule NOT IN ('child_unprotected', 'matview') OR r.granted
-    UNION ALL
-    SELECT 'tenant_type', NULL, r.oid, format('column %I is of type %s', a.attname, format_type(a.atttypid, a.atttypmod)),
-      '/* use uuid, bigint, integer, smallint, text or varchar */'
+  used AS MATERIALIZED (  -- roles whose rights some login has
+    SELECT DISTINCT l.role FROM rls_tenant.logins() l JOIN pg_roles o ON o.oid = l.login WHERE l.role = l.login OR NOT o.rolsuper),
+  odd_type AS MATERIALIZED (
+    SELECT r.oid, a.attname, a.atttypid, a.atttypmod
     FROM relation r LEFT JOIN tenant t USING (oid)
     JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = coalesce(t.tenant_column, rls_tenant.usual_tenant_column()) AND NOT a.attisdropped
     JOIN base b ON b.oid = a.atttypid
     WHERE r.relkind IN ('r', 'p') AND t.part_of IS NULL AND NOT r.relispartition
-      AND b.base NOT IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype, 'varchar'::regtype)
+      AND b.base NOT IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype, 'varchar'::regtype)),
+  found AS (
+    SELECT f.rule, CASE WHEN f.rule = 'rls_not_forced' AND r.relowner NOT IN (SELECT role FROM used) THEN 'risk' END AS severity, r.oid, f.detail AS finding,
+      CASE WHEN f.rule = 'no_tenant_column' THEN '/* give it the column and protect() it, or exempt() it with the reason why it belongs to no tenant */'
+           WHEN f.rule = 'matview' THEN format('REVOKE ALL ON %s FROM %s;', r.full_name, r.grantees)
+           WHEN f.rule = 'rls_off' AND r.oid IN (SELECT oid FROM odd_type) THEN '/* give the tenant column one of the types that tenant_type names, and protect() the table */'
+           ELSE f.remedy END AS remedy
+    FROM rls_tenant.relation_findings() f JOIN relation r ON r.oid = f.relation
+    WHERE f.rule NOT IN ('child_unprotected', 'matview') OR r.grantees IS NOT NULL
     UNION ALL
-    SELECT 'foreign_table', NULL, r.oid, 'row-level security cannot hold its readers: ' || g.names, format('REVOKE ALL ON %s FROM %s;', r.full_name, g.names)
+    SELECT 'tenant_type', NULL, o.oid, format('column %I is of type %s', o.attname, format_type(o.atttypid, o.atttypmod)),
+      '/* use uuid, bigint, integer, smallint, text or varchar */'
+    FROM odd_type o
+    UNION ALL
+    SELECT 'foreign_table', NULL, r.oid, 'row-level security cannot hold its readers: ' || r.grantees, format('REVOKE ALL ON %s FROM %s;', r.full_name, r.grantees)
     FROM relation r
-    CROSS JOIN LATERAL (SELECT string_agg(DISTINCT rls_tenant.grantee_name(a.grantee), ', ') AS names FROM aclexplode(r.relacl) a
-                        WHERE a.grantee <> r.relowner AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) g
-    WHERE r.relkind = 'f' AND g.names IS NOT NULL
+    WHERE r.relkind = 'f' AND r.grantees IS NOT NULL
       AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = rls_tenant.usual_tenant_column() AND NOT a.attisdropped)
     UNION ALL
-    SELECT 'published', NULL, r.oid, format('publication %I carries it to its subscribers without a row filter', p.pubname),
+    SELECT DISTINCT 'published', NULL, r.oid, format('publication %I carries it to its subscribers without a row filter', p.pubname),
       CASE WHEN pr.oid IS NOT NULL THEN format('ALTER PUBLICATION %I DROP TABLE %s;', p.pubname, r.full_name)
            ELSE '/* name the tables of the publication one by one, with WHERE; or exempt those that shall be published whole */' END
-    FROM pg_publication_tables p JOIN relation r ON r.nspname = p.schemaname AND r.relname = p.tablename JOIN tenant t USING (oid)
-    LEFT JOIN pg_publication_rel pr ON pr.prrelid = r.oid AND pr.prpubid = (SELECT oid FROM pg_publication WHERE pubname = p.pubname)
+    FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+    JOIN tenant t ON t.oid = c.oid JOIN pg_publication b ON b.pubname = p.pubname
+    -- A part is published by itself, or by way of one of those above it.
+    LEFT JOIN LATERAL (SELECT pr.oid, pr.prrelid FROM pg_publication_rel pr WHERE pr.prpubid = b.oid
+                       AND (pr.prrelid = c.oid OR pr.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a)) ORDER BY pr.prrelid = c.oid DESC LIMIT 1) pr ON true
+    JOIN relation r ON r.oid = coalesce(pr.prrelid, pg_partition_root(c.oid), c.oid)
     WHERE p.rowfilter IS NULL
     UNION ALL
     SELECT 'exempt_but_tenant', NULL, r.oid, format('exempt (%s), and it has the column %I', e.reason, rls_tenant.usual_tenant_column()),
-      format('DELETE FROM rls_tenant.exemption WHERE schema_name = %L AND relation_pattern = %L; SELECT rls_tenant.protect(%L);', e.schema_name, e.relation_pattern, r.full_name)
+      CASE WHEN (SELECT count(*) FROM relation o WHERE o.nspname = e.schema_name AND o.relname LIKE e.relation_pattern) = 1 AND r.oid NOT IN (SELECT oid FROM odd_type)
+           THEN format('DELETE FROM rls_tenant.exemption WHERE schema_name = %L AND relation_pattern = %L; SELECT rls_tenant.protect(%L);', e.schema_name, e.relation_pattern, r.full_name)
+           ELSE '/* exempt the other tables by narrower patterns, DELETE this one from rls_tenant.exemption, and protect() the table */' END
     FROM relation r JOIN rls_tenant.exemption e ON e.schema_name = r.nspname AND r.relname LIKE e.relation_pattern
     WHERE r.relkind IN ('r', 'p') AND (e.rules IS NULL OR e.rules && '{rls_off,rls_off_with_policies,rls_not_forced,not_confined,always_true,null_matches,no_tenant_column}')
-      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = rls_tenant.usual_tenant_column() AND NOT a.attisdropped))
+      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname = rls_tenant.usual_tenant_column() AND NOT a.attisdropped)
+      AND r.oid NOT IN (SELECT oid FROM source))
   SELECT f.rule, f.severity, r.kind, r.nspname, r.relname, r.full_name, f.finding, f.remedy
   FROM found f JOIN relation r USING (oid)
 $$;
@@ -279,6 +334,9 @@ AS $$
     FROM pg_depend d LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
     LEFT JOIN pg_attrdef a ON d.classid = 'pg_attrdef'::regclass AND a.oid = d.objid
     WHERE d.refclassid = 'pg_proc'::regclass AND (i.indexrelid IS NOT NULL OR a.oid IS NOT NULL)),
+  setting(pattern) AS (VALUES ('\m(current_setting|tenant_setting|account_setting|user_setting)\M|\mcurrent_(tenant|account|user)_(uuid|bigint|text)\M|\m(is_member|has_role|member_role|member_groups_\w+)\M')),
+  reader AS MATERIALIZED (  -- functions that read a setting, as others call them
+    SELECT f.oid, '\m' || f.proname || '\s*\(' AS word FROM function f CROSS JOIN setting r WHERE f.body ~* r.pattern AND f.proname ~ '^\w+$'),
   reads AS MATERIALIZED (
     SELECT DISTINCT p.polrelid AS relation, r.reads::oid AS reads FROM (SELECT DISTINCT polrelid FROM policy) p CROSS JOIN LATERAL rls_tenant.policy_reads(p.polrelid) r),
   reach(relation, reads) AS (SELECT relation, reads FROM reads UNION SELECT a.relation, b.reads FROM reach a JOIN reads b ON b.relation = a.reads)
@@ -286,8 +344,8 @@ AS $$
     format('it is labelled IMMUTABLE, reads a setting, and is used by %s', string_agg(DISTINCT u.where_used, ', ')),
     CASE WHEN bool_or(u.index) THEN '/* no index can depend on a setting: drop the index, and label the function STABLE */'
          ELSE format('ALTER FUNCTION %s STABLE;', f.full_name) END
-  FROM use u JOIN function f ON f.oid = u.function
-  WHERE f.provolatile = 'i' AND (f.body ~* '\m(current_setting|tenant_setting|account_setting|user_setting)\M|\mcurrent_(tenant|account|user)_(uuid|bigint|text)\M|\m(is_member|has_role|member_role|member_groups_\w+)\M')
+  FROM use u JOIN function f ON f.oid = u.function CROSS JOIN setting r
+  WHERE f.provolatile = 'i' AND (f.body ~* r.pattern OR EXISTS (SELECT FROM reader WHERE reader.oid <> f.oid AND f.body ~* reader.word))
   GROUP BY f.oid, f.nspname, f.proname, f.full_name
   UNION ALL
   SELECT 'foreign_operator', NULL, 'policy', p.nspname, p.relname, format('%I on %s', p.polname, p.full_name),
@@ -318,19 +376,30 @@ CREATE FUNCTION rls_tenant.audit_surroundings(OUT rule text, OUT severity text, 
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH tenant AS MATERIALIZED (
-    SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute
-    FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute, c.relforcerowsecurity AS forced
+    FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   application AS MATERIALIZED (SELECT oid FROM rls_tenant.application_roles() a(oid)),
   definer AS MATERIALIZED (
     SELECT f.*, n.nspname, f.oid::regprocedure::text AS full_name, l.lanname, (SELECT substr(c, 13) FROM unnest(f.proconfig) c WHERE c LIKE 'search\_path=%') AS path,
-      CASE f.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind, o.rolsuper OR o.rolbypassrls AS passes
+      CASE f.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS kind, o.rolsuper OR o.rolbypassrls AS passes,
+      -- A line that is a comment names nothing.
+      regexp_replace(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), '^\s*--.*$', '', 'gn') AS body
     FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace JOIN pg_language l ON l.oid = f.prolang JOIN pg_roles o ON o.oid = f.proowner
     WHERE f.prosecdef AND f.oid >= 16384 AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'rls_tenant') AND NOT rls_tenant.of_extension('pg_proc', f.oid)),
-  word AS (SELECT d.oid, w.word FROM definer d CROSS JOIN LATERAL regexp_split_to_table(lower(coalesce(pg_get_function_sqlbody(d.oid), d.prosrc)), '[^\w$]+') w(word) WHERE d.passes),
+  word AS (SELECT d.oid, w.word FROM definer d CROSS JOIN LATERAL regexp_split_to_table(lower(d.body), '[^\w$]+') w(word)),
   statistic AS (
-    SELECT t.oid AS relation, 'index' AS kind, i.indexrelid::regclass::text AS name, format('DROP INDEX %s;', i.indexrelid::regclass) AS remedy
-    FROM tenant t JOIN pg_index i ON i.indrelid = t.oid WHERE i.indexprs IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+    -- Without a target nothing is gathered; what had been gathered goes with the index.
+    SELECT t.oid AS relation, 'index' AS kind, i.indexrelid::regclass::text AS name,
+      CASE WHEN x.relkind = 'i' AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
+             THEN format('DROP INDEX %s; %s; %s', i.indexrelid::regclass, pg_get_indexdef(i.indexrelid),
+                         (SELECT string_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 0;', i.indexrelid::regclass, a.attnum), ' ' ORDER BY a.attnum)
+                          FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND i.indkey[a.attnum - 1] = 0))
+           ELSE '/* make the index anew, and SET STATISTICS 0 for the columns that are expressions, of each part of it */' END AS remedy
+    FROM tenant t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid
+    WHERE i.indexprs IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+      AND (x.relkind = 'I' OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attnum <= i.indnkeyatts AND i.indkey[a.attnum - 1] = 0 AND a.attstattarget IS DISTINCT FROM 0)
+        OR EXISTS (SELECT FROM pg_statistic g WHERE g.starelid = i.indexrelid))
     UNION ALL
     SELECT t.oid, 'statistics', format('%I.%I', n.nspname, s.stxname), format('DROP STATISTICS %I.%I;', n.nspname, s.stxname)
     FROM tenant t JOIN pg_statistic_ext s ON s.stxrelid = t.oid JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxexprs IS NOT NULL),
@@ -342,20 +411,20 @@ AS $$
         AND coalesce((SELECT substr(o, 6) FROM unnest(s.srvoptions) o WHERE o LIKE 'port=%'), current_setting('port')) = current_setting('port')
         AND coalesce((SELECT substr(o, 6) FROM unnest(s.srvoptions) o WHERE o LIKE 'host=%'), '') ~ '^(|localhost|127\..*|::1|/.*)$' AS here
     FROM pg_user_mappings m JOIN pg_foreign_server s ON s.oid = m.srvid JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
-    WHERE m.umuser = 0 OR m.umuser IN (SELECT oid FROM application))
+    WHERE m.umuser IN (SELECT oid FROM application) OR (m.umuser = 0 AND EXISTS (SELECT FROM application)))
   SELECT 'definer_function', NULL::text, d.kind, d.nspname, d.proname, d.full_name,
     format('it runs as %I, whom no policy holds, and names %s', pg_get_userbyid(d.proowner), string_agg(DISTINCT t.full_name, ', ')),
     format('ALTER %s %s SECURITY INVOKER;', upper(d.kind), d.full_name)
   FROM definer d JOIN tenant t ON EXISTS (SELECT FROM word w WHERE w.oid = d.oid AND w.word = lower(t.relname))
-    OR (t.relname !~ '^[\w$]+$' AND strpos(coalesce(pg_get_function_sqlbody(d.oid), d.prosrc), t.relname) > 0)
-  WHERE d.passes AND d.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+    OR (t.relname !~ '^[\w$]+$' AND strpos(d.body, t.relname) > 0)
+  WHERE (d.passes OR (NOT t.forced AND pg_has_role(d.proowner, t.relowner, 'USAGE'))) AND d.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
     AND EXISTS (SELECT FROM application a WHERE has_function_privilege(a.oid, d.oid, 'EXECUTE'))
   GROUP BY d.oid, d.kind, d.nspname, d.proname, d.full_name, d.proowner
   UNION ALL
   SELECT 'definer_search_path', NULL, d.kind, d.nspname, d.proname, d.full_name,
     CASE WHEN d.path IS NULL THEN 'it runs with its owner''s rights and the caller''s search_path' ELSE 'its search_path does not end in pg_temp, so that temporary tables come first' END,
     format('ALTER %s %s SET search_path = %s, pg_temp;', upper(d.kind), d.full_name,
-      CASE WHEN coalesce(d.path, '') IN ('', '""') THEN format('pg_catalog, %I', d.nspname)
+      CASE WHEN d.path IN ('', '""') THEN 'pg_catalog' WHEN d.path IS NULL THEN format('pg_catalog, %I', d.nspname)
            ELSE regexp_replace(d.path, '(^|,\s*)"?pg_temp"?(?=\s*,)\s*,?', '\1', 'g') END)
   FROM definer d
   WHERE d.prosqlbody IS NULL AND d.lanname NOT IN ('c', 'internal') AND (d.path IS NULL OR d.path !~ '(^|,)\s*"?pg_temp"?\s*$')
@@ -368,28 +437,36 @@ AS $$
   WHERE r.rulename <> '_RETURN' AND t.oid <> c.oid AND c.oid NOT IN (SELECT oid FROM tenant) AND NOT rls_tenant.of_extension('pg_class', c.oid)
   GROUP BY r.oid, r.rulename, n.nspname, c.relname
   UNION ALL
-  SELECT 'unique_oracle', NULL, 'table', t.nspname, t.relname, t.full_name,
-    format('%s leaves %I out: a refused row tells of another tenant''s', coalesce('constraint ' || quote_ident(k.conname), 'index ' || quote_ident(x.relname)), t.tenant_column),
-    CASE WHEN k.contype = 'u' AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = i.indexrelid)
-           THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s;', t.full_name, k.conname,
-                       regexp_replace(pg_get_constraintdef(k.oid), '\(', format('(%s, ', replace(quote_ident(t.tenant_column), '\', '\\'))))
-         WHEN k.oid IS NULL AND NOT i.indisexclusion
-           THEN format('DROP INDEX %s; %s;', i.indexrelid::regclass, regexp_replace(pg_get_indexdef(i.indexrelid), '( USING \w+ \()', format('\1%s, ', replace(quote_ident(t.tenant_column), '\', '\\'))))
+  SELECT 'unique_oracle', NULL, 'table', u.nspname, u.relname, u.full_name,
+    format('%s leaves %I out: a refused row tells of another tenant''s', coalesce('constraint ' || quote_ident(u.conname), 'index ' || quote_ident(u.index_name)), u.tenant_column),
+    CASE WHEN u.contype IN ('p', 'u') AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = u.indexrelid)
+           THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s;', u.full_name, u.conname,
+                       regexp_replace(u.constraint_definition, '\(', format('(%s, ', replace(quote_ident(u.tenant_column), '\', '\\'))))
+         WHEN u.contype IS NULL AND starts_with(u.index_definition, u.index_head)
+           THEN format('DROP INDEX %s; %s%I, %s;', u.indexrelid::regclass, u.index_head, u.tenant_column, substr(u.index_definition, length(u.index_head) + 1))
          ELSE '/* put the tenant column first into the key, and into the foreign keys that refer to it */' END
-  FROM tenant t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
-  WHERE (i.indisunique OR i.indisexclusion) AND t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
-    AND t.tenant_attribute <> ALL ((i.indkey::int2[])[0:i.indnkeyatts - 1])
-    AND NOT (i.indnkeyatts = 1 AND EXISTS (
-      SELECT FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-      WHERE a.attrelid = t.oid AND a.attnum = i.indkey[0]
-        AND (a.attidentity <> '' OR a.atttypid = 'uuid'::regtype OR pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\(|uuid')))
+  FROM (
+    SELECT t.*, i.indexrelid, k.conname, k.contype, x.relname AS index_name, pg_get_constraintdef(k.oid) AS constraint_definition, pg_get_indexdef(i.indexrelid) AS index_definition,
+      format('CREATE UNIQUE INDEX %I ON %s%s USING %s (', x.relname, CASE x.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END, t.full_name, m.amname) AS index_head
+    FROM tenant t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+    LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
+    WHERE (i.indisunique OR i.indisexclusion) AND t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
+      AND t.tenant_attribute <> ALL ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+      -- A key with a column that is generated tells nothing; nor does a uuid that refers to nothing, which nobody guesses.
+      AND NOT EXISTS (
+        SELECT FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = t.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+          AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\(|uuid'
+               OR (a.atttypid = 'uuid'::regtype AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = t.oid AND a.attnum = ANY (f.conkey)))))) u
   UNION ALL
   SELECT CASE g.privilege WHEN 'TRUNCATE' THEN 'truncate_grant' WHEN 'REFERENCES' THEN 'references_grant' ELSE 'trigger_grant' END, NULL, 'table', t.nspname, t.relname, t.full_name,
-    format('%s granted to %s', g.privilege, string_agg(DISTINCT rls_tenant.grantee_name(g.grantee), ', ')),
-    format('REVOKE %s ON %s FROM %s;', g.privilege, t.full_name, string_agg(DISTINCT rls_tenant.grantee_name(g.grantee), ', '))
-  FROM rls_tenant.tenant_grants() g JOIN tenant t ON t.oid = g.relation
-  WHERE g.privilege IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
-    AND (g.grantee = 0 OR EXISTS (SELECT FROM rls_tenant.logins() l JOIN application a ON a.oid = l.login WHERE l.role = g.grantee))
+    format('%s granted to %s', g.privilege, string_agg(g.grantees, ', ' ORDER BY g.grantees)), string_agg(rls_tenant.revoke_as(g.grantor, t.relowner, g.privilege, t.full_name, g.grantees, g.grantable), ' ')
+  FROM (
+    SELECT g.relation, g.privilege, g.grantor, string_agg(DISTINCT rls_tenant.grantee_name(g.grantee), ', ') AS grantees, bool_or(g.grantable) AS grantable
+    FROM rls_tenant.tenant_grants() g
+    WHERE g.privilege IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
+      AND (g.grantee = 0 OR EXISTS (SELECT FROM rls_tenant.logins() l JOIN application a ON a.oid = l.login WHERE l.role = g.grantee))
+    GROUP BY g.relation, g.privilege, g.grantor) g JOIN tenant t ON t.oid = g.relation
   GROUP BY g.privilege, t.nspname, t.relname, t.full_name
   UNION ALL
   SELECT 'leakproof_function', NULL, 'function', n.nspname, f.proname, f.oid::regprocedure::text, 'it is marked LEAKPROOF, so that it may see rows before policies hide them',
@@ -411,7 +488,7 @@ AS $$
   SELECT 'pinned_context', NULL, CASE WHEN s.setrole <> 0 THEN 'role' ELSE 'database' END, '*', CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) ELSE d.datname END,
     concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole)::text END, 'database ' || d.datname),
     format('its sessions start with %s', c.setting),
-    format('ALTER %s RESET %s;', CASE WHEN s.setrole = 0 THEN format('DATABASE %I', d.datname) ELSE format('ROLE %I', pg_get_userbyid(s.setrole)) || coalesce(format(' IN DATABASE %I', d.datname), '') END, split_part(c.setting, '=', 1))
+    format('ALTER %s RESET %s;', CASE WHEN s.setrole = 0 THEN format('DATABASE %I', d.datname) ELSE format('ROLE %I', pg_get_userbyid(s.setrole)) || coalesce(' IN DATABASE ' || quote_ident(d.datname), '') END, split_part(c.setting, '=', 1))
   FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase CROSS JOIN LATERAL unnest(s.setconfig) c(setting)
   WHERE c.setting ~ '^rls_tenant\.(tenant|account|user)_id=' AND (s.setdatabase = 0 OR d.datname = current_database())
 $$;
@@ -423,7 +500,7 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH tenant AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, o.rolname AS owner_name, o.rolsuper OR o.rolbypassrls AS owner_passes
-    FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner),
+    FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner),
   tenant_grant AS MATERIALIZED (SELECT * FROM rls_tenant.tenant_grants()),
   login AS MATERIALIZED (SELECT l.*, r.rolname, r.rolsuper, r.rolbypassrls FROM rls_tenant.logins() l JOIN pg_roles r ON r.oid = l.login),
   granted AS MATERIALIZED (  -- logins with explicit grants
@@ -436,7 +513,7 @@ AS $$
     GROUP BY l.login, l.rolname),
   owning AS (  -- logins that are, or can become, the owner of tenant tables
     SELECT l.login, l.rolname, t.relowner, t.owner_name, l.role = l.login AS itself, array_agg(t.oid) AS tables,
-      string_agg(t.full_name, ', ' ORDER BY t.full_name) AS names,
+      string_agg(t.full_name, ', ' ORDER BY t.full_name) AS names, string_agg(DISTINCT quote_ident(t.nspname), ', ') AS schemas,
       (array_agg(t.full_name ORDER BY t.full_name))[:10] AS first_names, count(*) AS number
     FROM login l JOIN tenant t ON t.relowner = l.role
     WHERE l.by_set AND NOT l.rolsuper AND NOT t.owner_passes
@@ -444,18 +521,15 @@ AS $$
   default_grant AS (
     SELECT d.oid, pg_get_userbyid(d.defaclrole) AS owner, n.nspname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
     FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace CROSS JOIN LATERAL aclexplode(d.defaclacl) a
-    WHERE d.defaclobjtype = 'r' AND a.grantee = 0 GROUP BY d.oid, d.defaclrole, n.nspname),
-  fixed(major, minor) AS (VALUES (15, 20), (16, 16), (17, 12), (18, 7)),
-  server AS (SELECT current_setting('server_version_num')::int / 10000 AS major, current_setting('server_version_num')::int % 10000 AS minor)
+    WHERE d.defaclobjtype = 'r' AND a.grantee = 0 GROUP BY d.oid, d.defaclrole, n.nspname)
   SELECT 'bypass_login', NULL::text, 'role', '*'::name, p.rolname, quote_ident(p.rolname),
     'it can log in, has grants on tenant tables, and ' || CASE WHEN p.itself IS NOT NULL THEN 'is ' || p.itself ELSE format('can become %I, whom no policy holds', p.other) END,
     CASE p.itself WHEN 'superuser' THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', p.rolname)
                   WHEN 'BYPASSRLS' THEN format('ALTER ROLE %I NOBYPASSRLS;', p.rolname)
-                  ELSE (SELECT string_agg(format('REVOKE %I FROM %I;', r.rolname, p.rolname), ' ' ORDER BY r.rolname)
-                        FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
-                        WHERE m.member = p.login AND EXISTS (
-                          WITH RECURSIVE up(role) AS (SELECT m.roleid UNION SELECT a.roleid FROM up JOIN pg_auth_members a ON a.member = up.role)
-                          SELECT FROM up JOIN pg_roles u ON u.oid = up.role WHERE u.rolsuper OR u.rolbypassrls)) END
+                  ELSE (SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.roleid, m.member)
+                        FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN login l ON l.role = m.member AND l.login = p.login AND l.by_set
+                        JOIN pg_roles b ON b.oid = m.member
+                        WHERE (r.rolsuper OR r.rolbypassrls) AND NOT (b.rolsuper OR b.rolbypassrls)) END
   FROM passing p
   UNION ALL
   -- An owner that nobody else shares its tables with is what the application logs in as.
@@ -464,43 +538,52 @@ AS $$
            CASE WHEN o.number > 10 THEN ', …' ELSE '' END,
            CASE WHEN o.login IN (SELECT login FROM granted) THEN 'it is used for others'' tables, too' ELSE 'no other login has privileges on them' END)
          ELSE format('it can log in, has grants on tenant tables, and can become their owner %I, who can disable row-level security', o.owner_name) END,
-    CASE WHEN NOT o.itself THEN format('REVOKE %I FROM %I;', o.owner_name, o.rolname)
-         ELSE format('CREATE ROLE %I NOLOGIN; %s GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I;', left(o.rolname, 57) || '_owner',
-                     (SELECT string_agg(format('ALTER TABLE %s OWNER TO %I;', t.full_name, left(o.rolname, 57) || '_owner'), ' ' ORDER BY t.full_name) FROM tenant t WHERE t.oid = ANY (o.tables)),
-                     o.names, o.rolname) END
-  FROM owning o
+    CASE WHEN NOT o.itself THEN (
+           SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.member)
+           FROM pg_auth_members m JOIN login l ON l.role = m.member AND l.login = o.login AND l.by_set WHERE m.roleid = o.relowner)
+         WHEN n.name IS NULL THEN '/* make a role that cannot log in the owner of the tables, and grant what the login needs */'
+         ELSE format('CREATE ROLE %1$I NOLOGIN; GRANT USAGE ON SCHEMA %2$s TO %1$I; %3$s GRANT SELECT, INSERT, UPDATE, DELETE ON %4$s TO %5$I;%6$s', n.name, o.schemas,
+                     (SELECT string_agg(format('ALTER TABLE %s OWNER TO %I;', t.full_name, n.name), ' ' ORDER BY t.full_name) FROM tenant t WHERE t.oid = ANY (o.tables)),
+                     o.names, o.rolname,
+                     (SELECT format(' GRANT USAGE ON SEQUENCE %s TO %I;', string_agg(DISTINCT d.objid::regclass::text, ', '), o.rolname)
+                      FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+                      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (o.tables) AND d.deptype = 'a' HAVING count(*) > 0)) END
+  FROM owning o LEFT JOIN LATERAL (SELECT o.rolname || '_owner' AS name
+    WHERE octet_length(o.rolname) <= 57 AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = o.rolname || '_owner')) n ON true
   WHERE CASE WHEN o.itself THEN o.login IN (SELECT login FROM granted)
                OR NOT EXISTS (SELECT FROM tenant_grant g JOIN login l ON l.role = g.grantee AND NOT l.rolsuper AND l.login <> o.login WHERE g.relation = ANY (o.tables))
              ELSE o.login IN (SELECT login FROM granted) END
   UNION ALL
-  SELECT 'public_grant', NULL, 'table', t.nspname, t.relname, t.full_name, format('%s granted to PUBLIC', string_agg(DISTINCT g.privilege, ', ')),
-    format('REVOKE %s ON %s FROM PUBLIC;', string_agg(DISTINCT g.privilege, ', '), t.full_name)
-  FROM tenant_grant g JOIN tenant t ON t.oid = g.relation
-  WHERE g.grantee = 0 AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  SELECT 'public_grant', NULL, 'table', t.nspname, t.relname, t.full_name, format('%s granted to PUBLIC', string_agg(g.privileges, ', ')),
+    string_agg(rls_tenant.revoke_as(g.grantor, t.relowner, g.privileges, t.full_name, 'PUBLIC', false), ' ')
+  FROM (SELECT g.relation, g.grantor, string_agg(DISTINCT g.privilege, ', ') AS privileges FROM tenant_grant g
+        WHERE g.grantee = 0 AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') GROUP BY g.relation, g.grantor) g JOIN tenant t ON t.oid = g.relation
   GROUP BY t.nspname, t.relname, t.full_name
   UNION ALL
   SELECT 'public_grant', NULL, 'default privileges', '*', d.owner, concat_ws(' in schema ', 'tables of ' || quote_ident(d.owner), quote_ident(d.nspname)),
     format('%s on new tables is granted to PUBLIC', d.privileges),
-    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE %s ON TABLES FROM PUBLIC;', d.owner, coalesce(format(' IN SCHEMA %I', d.nspname), ''), d.privileges)
+    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE %s ON TABLES FROM PUBLIC;', d.owner, coalesce(' IN SCHEMA ' || quote_ident(d.nspname), ''), d.privileges)
   FROM default_grant d
   UNION ALL
-  SELECT 'guard_off', NULL, 'setting', '*', 'rls_tenant.guard', 'rls_tenant.guard', format('the guard''s mode is %s', current_setting('rls_tenant.guard', true)), 'SET rls_tenant.guard = refuse; /* where it is set: ALTER SYSTEM, ALTER DATABASE or ALTER ROLE */'
+  SELECT 'guard_off', NULL, 'setting', '*', 'rls_tenant.guard', 'rls_tenant.guard', format('the guard''s mode is %s', current_setting('rls_tenant.guard', true)),
+    '/* set rls_tenant.guard to refuse where it is set: in this session or its connection options, by ALTER SYSTEM, or in postgresql.conf */'
   WHERE current_setting('rls_tenant.guard', true) IN ('off', 'warn')
+    AND NOT EXISTS (SELECT FROM pg_settings g WHERE g.name = 'rls_tenant.guard' AND g.source IN ('database', 'user', 'database user', 'global'))  -- these are told below
   UNION ALL
   SELECT 'guard_off', NULL, CASE WHEN s.setrole <> 0 THEN 'role' ELSE 'database' END, '*', CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) ELSE d.datname END,
     concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole)::text END, 'database ' || d.datname),
     format('its sessions start with %s', c.setting),
-    format('ALTER %s RESET rls_tenant.guard;', CASE WHEN s.setrole = 0 THEN format('DATABASE %I', d.datname) ELSE format('ROLE %I', pg_get_userbyid(s.setrole)) || coalesce(format(' IN DATABASE %I', d.datname), '') END)
+    format('ALTER %s RESET %s;', CASE WHEN s.setrole = 0 THEN format('DATABASE %I', d.datname) ELSE format('ROLE %I', pg_get_userbyid(s.setrole)) || coalesce(' IN DATABASE ' || quote_ident(d.datname), '') END, split_part(c.setting, '=', 1))
   FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase CROSS JOIN LATERAL unnest(s.setconfig) c(setting)
-  WHERE c.setting ~ '^rls_tenant\.guard=(off|warn)$' AND (s.setdatabase = 0 OR d.datname = current_database())
+  WHERE c.setting ~* '^(rls_tenant\.guard=(off|warn)|event_triggers=(off|of|f|fa|fal|fals|false|n|no|0))$' AND (s.setdatabase = 0 OR d.datname = current_database())
   UNION ALL
   SELECT 'guard_off', NULL, 'event trigger', '*', t.name, t.name, CASE WHEN e.evtenabled IS NULL THEN 'it is not there' WHEN e.evtenabled = 'D' THEN 'it is disabled' ELSE 'it does not fire always' END,
     CASE WHEN e.evtenabled IS NULL THEN '/* create the extension anew */' ELSE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS;', t.name) END
   FROM (VALUES ('rls_tenant_guard'::name), ('rls_tenant_guard_drop')) t(name) LEFT JOIN pg_event_trigger e ON e.evtname = t.name
   WHERE e.evtenabled IS DISTINCT FROM 'A'
   UNION ALL
-  SELECT 'guard_off', NULL, 'setting', '*', 'event_triggers', 'event_triggers', 'no event trigger fires', 'SET event_triggers = on;'
-  WHERE current_setting('event_triggers', true) = 'off'
+  SELECT 'guard_off', NULL, 'setting', '*', 'event_triggers', 'event_triggers', 'no event trigger fires', '/* set event_triggers to on where it is set */'
+  WHERE current_setting('event_triggers', true) = 'off' AND NOT EXISTS (SELECT FROM pg_settings g WHERE g.name = 'event_triggers' AND g.source IN ('database', 'user', 'database user', 'global'))
   UNION ALL
   SELECT 'not_preloaded', NULL, 'setting', '*', 'session_preload_libraries', 'session_preload_libraries', 'a session loads the library when it first needs it; until then the guard does not see EXPLAIN ANALYZE CREATE TABLE AS, nor a refused SET',
     CASE WHEN current_setting('session_preload_libraries') = '' THEN format('ALTER DATABASE %I SET session_preload_libraries = ''rls_tenant'';', current_database())
@@ -512,7 +595,7 @@ AS $$
                     WHERE s.setrole = 0 AND d.datname = current_database() AND c.setting ~ '^session_preload_libraries=.*\mrls_tenant\M')
   UNION ALL
   SELECT 'server_outdated', NULL, 'server', '*', 'server_version', format('PostgreSQL %s', current_setting('server_version')), format('%s.%s and later close known holes in row-level security', f.major, f.minor), '/* install the latest minor release, and restart */'
-  FROM server s JOIN fixed f USING (major) WHERE s.minor < f.minor
+  FROM rls_tenant.is_outdated(current_setting('server_version_num')::int) f WHERE f.major IS NOT NULL
   UNION ALL
   SELECT 'replica_role_grant', NULL, 'role', '*', coalesce(r.rolname, 'PUBLIC'), rls_tenant.grantee_name(a.grantee), 'it may set session_replication_role, which silences triggers that do not fire always',
     format('REVOKE %s ON PARAMETER session_replication_role FROM %s;', string_agg(a.privilege_type, ', '), rls_tenant.grantee_name(a.grantee))
@@ -528,7 +611,7 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH RECURSIVE tenant AS MATERIALIZED (
     SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute
-    FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   source AS MATERIALIZED (
     SELECT s.name, s.user_column, c.oid, c.relname, c.relkind, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name
@@ -562,6 +645,7 @@ AS $$
   SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column), format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column)
   FROM tenant t
   WHERE t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
+    AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)  -- else protect() will make one
     AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute)
   UNION ALL
   SELECT 'membership_index', NULL, 'table', s.nspname, s.relname, s.full_name, format('no index leads with %I, by which membership source "%s" looks a user up', s.user_column, s.name),
@@ -587,10 +671,10 @@ AS $$
     SELECT f.*, coalesce(f.severity, r.severity) AS own_severity, e.reason
     FROM found f LEFT JOIN rls_tenant.audit_rules() r ON r.rule = f.rule
     LEFT JOIN LATERAL (
-      -- What says that an exemption waives too much must be waived by its own name.
+      -- What is said of exempt tables, and of the membership sources among them, must be waived by its own name.
       SELECT e.reason FROM rls_tenant.exemption e
       WHERE e.schema_name = f.schema_name AND f.object_name LIKE e.relation_pattern
-        AND (f.rule = ANY (e.rules) OR (e.rules IS NULL AND f.rule <> 'exempt_but_tenant'))
+        AND (f.rule = ANY (e.rules) OR (e.rules IS NULL AND f.rule NOT IN ('exempt_but_tenant', 'writable_membership', 'membership_index')))
       ORDER BY e.relation_pattern LIMIT 1) e ON true
     WHERE f.schema_name = '*' OR f.schema_name LIKE $1)
   SELECT CASE WHEN j.reason IS NULL THEN j.own_severity ELSE 'accepted' END, j.rule, j.object_type, j.object,

@@ -118,16 +118,31 @@ bool is_cast_condition(const Node *node, AttrNumber attribute) {
   return false;
 }
 
-// Whether some part of an expression, below AND and OR, is such a condition.
-bool has_cast_condition(const Node *expression, AttrNumber attribute) {
-  check_stack_depth();
-  if (expression == nullptr) return false;
-  if (!IsA(expression, BoolExpr)) return is_cast_condition(expression, attribute);
+// Whether a condition says in AND that the bare attribute is the tenant, so that an index may serve whatever else it
+// says.
+bool has_plain_condition(Node *expression, AttrNumber attribute) {
   const ListCell *cell;
-  foreach (cell, reinterpret_cast<const BoolExpr *>(expression)->args) {
-    if (has_cast_condition(static_cast<const Node *>(lfirst(cell)), attribute)) return true;
+  foreach (cell, conjuncts(expression)) {
+    const Node *part = static_cast<const Node *>(lfirst(cell));
+    if (IsA(part, OpExpr) && is_tenant_condition(reinterpret_cast<const OpExpr *>(part), attribute) &&
+        !is_cast_condition(part, attribute))
+      return true;
   }
   return false;
+}
+
+// The first part of an expression, below AND, OR and NOT, that fits; nullptr: none does.
+template <typename Fits>
+const Node *find_part(const Node *expression, const Fits &fits) {
+  check_stack_depth();
+  if (expression == nullptr) return nullptr;
+  if (!IsA(expression, BoolExpr)) return fits(expression) ? expression : nullptr;
+  const ListCell *cell;
+  foreach (cell, reinterpret_cast<const BoolExpr *>(expression)->args) {
+    const Node *found = find_part(static_cast<const Node *>(lfirst(cell)), fits);
+    if (found != nullptr) return found;
+  }
+  return nullptr;
 }
 
 // EXISTS (SELECT … FROM m WHERE m.group = column AND m.user = (the user of the context)).
@@ -187,18 +202,6 @@ bool read_membership_lookup(const Node *node, MembershipLookup *lookup) {
   return lookup->user_column != InvalidAttrNumber;
 }
 
-// The first such look-up, below AND, OR and NOT.
-bool find_membership_lookup(const Node *expression, MembershipLookup *lookup) {
-  check_stack_depth();
-  if (expression == nullptr) return false;
-  if (!IsA(expression, BoolExpr)) return read_membership_lookup(expression, lookup);
-  const ListCell *cell;
-  foreach (cell, reinterpret_cast<const BoolExpr *>(expression)->args) {
-    if (find_membership_lookup(static_cast<const Node *>(lfirst(cell)), lookup)) return true;
-  }
-  return false;
-}
-
 void add(List **faults, const char *rule, const char *detail, const char *remedy) {
   Fault *fault = static_cast<Fault *>(palloc(sizeof(Fault)));
   *fault = {rule, detail, remedy};
@@ -237,27 +240,50 @@ void judge_expression(List **faults, const Tenancy &table, const Policy *policy,
     add(faults, "per_row_setting", psprintf("policy \"%s\" asks %s for each row", policy->name, search.found),
         "/* read the context by rls_tenant.current_tenant_uuid() and its kin, and anything else as (SELECT …) */");
   }
-  if (table.attribute != InvalidAttrNumber && has_cast_condition(expression, table.attribute)) {
+  const Node *cast = find_part(expression, [&](const Node *part) {
+    return table.attribute != InvalidAttrNumber && is_cast_condition(part, table.attribute) &&
+           !has_plain_condition(const_cast<Node *>(expression), table.attribute);
+  });
+  if (cast != nullptr) {
     const char *column = quote_identifier(get_attname(table.relid, table.attribute, false));
     add(faults, "cast_column", psprintf("policy \"%s\" casts %s, so that no index serves it", policy->name, column),
-        instead(table, policy, expression,
-                psprintf("%s = rls_tenant.%s", column, getter_for(table.relid, table.attribute)),
+        instead(table, policy, cast, psprintf("%s = rls_tenant.%s", column, getter_for(table.relid, table.attribute)),
                 "/* compare the column itself in that policy */"));
   }
   MembershipLookup lookup;
-  if (find_membership_lookup(expression, &lookup)) {
+  const Node *looks_up = find_part(expression, [&](const Node *part) { return read_membership_lookup(part, &lookup); });
+  if (looks_up != nullptr) {
     const char *name = get_rel_name(lookup.relid);
     const char *outer = quote_identifier(get_attname(table.relid, lookup.outer_column, false));
+    const char *policy_says = instead(
+        table, policy, looks_up, psprintf("rls_tenant.is_member(%s, %s)", outer, quote_literal_cstr(name)), nullptr);
+    const char *remedy =
+        "/* make that table a source by add_membership(), and ask is_member() in the policy instead */";
+    if (policy_says != nullptr) {
+      remedy = psprintf("SELECT rls_tenant.add_membership(%s, %s, %s, %s); %s", quote_literal_cstr(name),
+                        quote_literal_cstr(relation_name(lookup.relid)),
+                        quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
+                        quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)), policy_says);
+    }
     add(faults, "subquery_per_row",
-        psprintf("policy \"%s\" looks into %s for each row", policy->name, relation_name(lookup.relid)),
-        psprintf("SELECT rls_tenant.add_membership(%s, %s, %s, %s); %s", quote_literal_cstr(name),
-                 quote_literal_cstr(relation_name(lookup.relid)),
-                 quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
-                 quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)),
-                 instead(table, policy, expression,
-                         psprintf("rls_tenant.is_member(%s, %s)", outer, quote_literal_cstr(name)),
-                         "/* and ask is_member() in the policy instead */")));
+        psprintf("policy \"%s\" looks into %s for each row", policy->name, relation_name(lookup.relid)), remedy);
   }
+}
+
+// What backs a table that belongs to tenants through another: its one policy, said again; else the advice.
+const char *floor_like(const Tenancy &table, uint32 needed) {
+  const char *advice = "/* write a RESTRICTIVE policy TO PUBLIC that says the same */";
+  const Policy *only =
+      list_length(table.policies) == 1 ? static_cast<const Policy *>(linitial(table.policies)) : nullptr;
+  if (only == nullptr || only->qual == nullptr || only->check != nullptr || needed != all_commands ||
+      strcmp(only->name, "tenant_isolation") == 0)
+    return advice;
+  Relation relation = try_relation_open(table.relid, AccessShareLock);
+  if (relation == nullptr) return advice;
+  const char *condition = deparse_condition(relation, only->qual);
+  relation_close(relation, AccessShareLock);
+  return psprintf("CREATE POLICY tenant_isolation ON %s AS RESTRICTIVE USING (%s);", relation_name(table.relid),
+                  condition);
 }
 
 // Permissive policies that each confine, without a RESTRICTIVE one behind them: the next policy opens the table.
@@ -278,8 +304,7 @@ void judge_floor(List **faults, const Tenancy &table) {
   }
   if (needed == 0) return;
   add(faults, "no_floor", psprintf("no RESTRICTIVE policy FOR %s backs its permissive ones", command_words(needed)),
-      table.attribute != InvalidAttrNumber ? protect_call(table.relid, table.attribute)
-                                           : "/* write a RESTRICTIVE policy that says the same */");
+      table.attribute != InvalidAttrNumber ? protect_call(table.relid, table.attribute) : floor_like(table, needed));
 }
 
 }  // namespace
@@ -288,7 +313,7 @@ bool matches_missing_context(const Node *open) { return makes_something_of_null(
 
 List *policy_faults(const Tenancy &table) {
   List *faults = NIL;
-  if (table.is_tenant_table && !OidIsValid(table.ancestor)) judge_floor(&faults, table);
+  if (has_confining_policy(table) && !OidIsValid(table.ancestor)) judge_floor(&faults, table);
   const ListCell *cell;
   foreach (cell, table.policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));

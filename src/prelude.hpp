@@ -102,15 +102,15 @@ extern "C" {
 #include "compat.hpp"
 
 // An SQL-callable function: visible although everything else is hidden (PGDLLEXPORT is empty before PG 16).
-#define RT_FUNCTION(name)                                                        \
-  extern "C" {                                                                   \
+#define RT_FUNCTION(name)                                                          \
+  extern "C" {                                                                     \
   __attribute__((visibility("default"))) const Pg_finfo_record *pg_finfo_##name(); \
-  const Pg_finfo_record *pg_finfo_##name() {                                     \
-    static const Pg_finfo_record record = {1};                                   \
-    return &record;                                                              \
-  }                                                                              \
-  __attribute__((visibility("default"))) Datum name(PG_FUNCTION_ARGS);           \
-  }                                                                              \
+  const Pg_finfo_record *pg_finfo_##name() {                                       \
+    static const Pg_finfo_record record = {1};                                     \
+    return &record;                                                                \
+  }                                                                                \
+  __attribute__((visibility("default"))) Datum name(PG_FUNCTION_ARGS);             \
+  }                                                                                \
   Datum name(PG_FUNCTION_ARGS)
 
 namespace rls_tenant {

@@ -38,6 +38,80 @@ const char *with_tenant(Oid relid, AttrNumber tenant, const Key &key) {
   return list.data;
 }
 
+// Whether an index makes the tenant's column and those of a key unique, all of them and no others.
+bool is_unique_over(Oid index, AttrNumber tenant, const Key &key) {
+  bool result = false;
+  with_syscache(INDEXRELID, ObjectIdGetDatum(index), [&](HeapTuple tuple) {
+    const Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+    result = form->indisunique && form->indimmediate && form->indisvalid &&
+             heap_attisnull(tuple, Anum_pg_index_indpred, nullptr);
+    Bitmapset *indexed = nullptr, *wanted = bms_make_singleton(tenant);
+    for (int i = 0; i < form->indnkeyatts; i++) {
+      if (form->indkey.values[i] <= 0) result = false;
+      if (result) indexed = bms_add_member(indexed, form->indkey.values[i]);
+    }
+    for (int i = 0; i < key.count; i++) wanted = bms_add_member(wanted, key.attributes[i]);
+    result = result && bms_equal(indexed, wanted);
+  });
+  return result;
+}
+
+// The statement without which no foreign key can refer to the tenant's column and those of a key; empty: none is
+// needed.
+const char *make_unique(Oid relid, AttrNumber tenant, const Key &key) {
+  Relation relation = try_relation_open(relid, AccessShareLock);
+  if (relation == nullptr) return "";
+  bool found = false;
+  List *indexes = RelationGetIndexList(relation);
+  const ListCell *cell;
+  foreach (cell, indexes) found = found || is_unique_over(lfirst_oid(cell), tenant, key);
+  relation_close(relation, AccessShareLock);
+  return found ? ""
+               : psprintf("ALTER TABLE %s ADD UNIQUE (%s); ", relation_name(relid), with_tenant(relid, tenant, key));
+}
+
+const char *action_words(char action) {
+  switch (action) {
+    case FKCONSTR_ACTION_RESTRICT:
+      return "RESTRICT";
+    case FKCONSTR_ACTION_CASCADE:
+      return "CASCADE";
+    case FKCONSTR_ACTION_SETNULL:
+      return "SET NULL";
+    case FKCONSTR_ACTION_SETDEFAULT:
+      return "SET DEFAULT";
+    default:
+      return nullptr;
+  }
+}
+
+// What stands behind a foreign key's columns. Where a row that goes sets columns, the tenant's stays what it is.
+const char *key_options(Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description, const Key &ours) {
+  const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+  StringInfoData text;
+  initStringInfo(&text);
+  if (form->confmatchtype == FKCONSTR_MATCH_FULL && ours.count > 1) appendStringInfoString(&text, " MATCH FULL");
+  const char *action = action_words(form->confupdtype);
+  if (action != nullptr) appendStringInfo(&text, " ON UPDATE %s", action);
+  action = action_words(form->confdeltype);
+  if (action != nullptr) appendStringInfo(&text, " ON DELETE %s", action);
+  if (form->confdeltype == FKCONSTR_ACTION_SETNULL || form->confdeltype == FKCONSTR_ACTION_SETDEFAULT) {
+    const Key named = read_key(tuple, Anum_pg_constraint_confdelsetcols, description);
+    const Key &set = named.count > 0 ? named : ours;
+    const char *separator = " (";
+    for (int i = 0; i < set.count; i++) {
+      if (set.attributes[i] == tenant) continue;
+      appendStringInfo(&text, "%s%s", separator, quote_identifier(get_attname(relid, set.attributes[i], false)));
+      separator = ", ";
+    }
+    if (separator[0] == ',') appendStringInfoChar(&text, ')');
+  }
+  if (form->condeferrable) appendStringInfoString(&text, " DEFERRABLE");
+  if (form->condeferred) appendStringInfoString(&text, " INITIALLY DEFERRED");
+  if (!form->convalidated) appendStringInfoString(&text, " NOT VALID");
+  return text.data;
+}
+
 // Whether all columns of a key are those by which a table without tenant column looks up whose its rows are.
 bool is_looked_up(const Key &key, List *policies) {
   Bitmapset *columns = join_columns(policies);
@@ -66,13 +140,15 @@ List *foreign_key_fault(List *faults, const Tenancy &table, HeapTuple tuple, Tup
   const char *referenced = relation_name(form->confrelid);
   const char *remedy = "";
   if (table.image == nullptr) {
-    remedy = have_columns ? psprintf(
-                                "ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
-                                "%s (%s); /* unique there */",
-                                relation_name(relid), name, name, with_tenant(relid, tenant, ours), referenced,
-                                with_tenant(form->confrelid, their_tenant, theirs))
-                          : psprintf("ALTER TABLE %s DROP CONSTRAINT %s; /* or give both tables a tenant column */",
-                                     relation_name(relid), name);
+    remedy = have_columns
+                 ? psprintf(
+                       "%sALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
+                       "%s (%s)%s;",
+                       make_unique(form->confrelid, their_tenant, theirs), relation_name(relid), name, name,
+                       with_tenant(relid, tenant, ours), referenced, with_tenant(form->confrelid, their_tenant, theirs),
+                       key_options(relid, tenant, tuple, description, ours))
+                 : psprintf("ALTER TABLE %s DROP CONSTRAINT %s; /* or give both tables a tenant column */",
+                            relation_name(relid), name);
   }
   return add_fault(
       faults, "fk_crosses",
@@ -125,6 +201,11 @@ struct Reading {
 
 void read_view(Reading *reading, Oid relid, Oid role);
 
+// Whether a role counts as the owner of a table whose row-level security is not forced.
+bool is_unforced_owner(const Tenancy &table, Oid role) {
+  return OidIsValid(role) && !table.relation.forced && has_privs_of_role(role, table.relation.owner);
+}
+
 void read_relation(Reading *reading, Oid relid) {
   if (relid == reading->view) return;
   const RelationImage relation = relation_image(relid, reading->image);
@@ -133,8 +214,12 @@ void read_relation(Reading *reading, Oid relid) {
     read_view(&inner, relid, reading->role);
     if (list_length(inner.found) > list_length(reading->found)) reading->bypass = inner.bypass;
     reading->found = inner.found;
-  } else if ((reading->any_role || has_bypassrls_privilege(reading->role)) &&
-             keeps_tenants(tenancy_of(relid, reading->image))) {
+    return;
+  }
+  const Tenancy table = tenancy_of(relid, reading->image);
+  const bool passes =
+      reading->any_role || has_bypassrls_privilege(reading->role) || is_unforced_owner(table, reading->role);
+  if (passes && keeps_tenants(table)) {
     reading->found = list_append_unique_oid(reading->found, relid);
     reading->bypass = reading->role;
   }

@@ -55,6 +55,16 @@ AttrNumber own_attribute(const Tenancy &tenancy) {
   return InvalidAttrNumber;
 }
 
+const Exemptions *counting = nullptr;
+
+// Whether a table should be a tenant table, and is none. A partition is what its partitioned table is.
+bool is_unprotected(const Tenancy &table) {
+  const char kind = table.relation.kind;
+  return counting != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
+         !table.is_tenant_table && !OidIsValid(table.ancestor) && table.attribute != InvalidAttrNumber &&
+         !is_exempt(counting, table.relid, table.policies != NIL ? "rls_off_with_policies" : "rls_off");
+}
+
 // fruitless: relations that neither are tenant tables nor lie below one, so that nobody asks twice.
 Tenancy read_tenancy(Oid relid, Image image, List **fruitless) {
   check_stack_depth();
@@ -69,7 +79,7 @@ Tenancy read_tenancy(Oid relid, Image image, List **fruitless) {
     const Oid oid = lfirst_oid(cell);
     if (list_member_oid(*fruitless, oid)) continue;
     const Tenancy parent = read_tenancy(oid, image, fruitless);
-    if (!keeps_tenants(parent)) {
+    if (parent.should_be || !keeps_tenants(parent)) {
       *fruitless = lappend_oid(*fruitless, oid);
       continue;
     }
@@ -83,6 +93,9 @@ Tenancy read_tenancy(Oid relid, Image image, List **fruitless) {
     result.attribute = attribute_named(relid, name, image);
   }
   result.is_tenant_table = result.relation.row_security && has_confining_policy(result);
+  result.should_be = is_unprotected(result);
+  if (result.should_be && result.relation.is_partition && result.parents != NIL)
+    result.ancestor = linitial_oid(result.parents);
   return result;
 }
 
@@ -95,7 +108,11 @@ Tenancy tenancy_of(Oid relid, Image image) {
   return read_tenancy(relid, image, &fruitless);
 }
 
-bool keeps_tenants(const Tenancy &tenancy) { return tenancy.is_tenant_table || OidIsValid(tenancy.ancestor); }
+void count_unprotected(const Exemptions *exemptions) { counting = exemptions; }
+
+bool keeps_tenants(const Tenancy &tenancy) {
+  return tenancy.is_tenant_table || OidIsValid(tenancy.ancestor) || tenancy.should_be;
+}
 
 bool has_confining_policy(const Tenancy &tenancy) {
   return any_policy_says(tenancy.policies, tenancy.attribute, false);
@@ -125,6 +142,15 @@ RT_FUNCTION(rls_tenant_usual_tenant_column) {
   PG_RETURN_NAME(name);
 }
 
+void put_tenant_table(const ReturnSetInfo *result, const Tenancy &tenancy) {
+  const char *column = attribute_name(tenancy.relid, tenancy.attribute);
+  NameData name = {};
+  if (column != nullptr) namestrcpy(&name, column);
+  Datum values[3] = {ObjectIdGetDatum(tenancy.relid), NameGetDatum(&name), ObjectIdGetDatum(tenancy.ancestor)};
+  bool nulls[3] = {false, column == nullptr, !OidIsValid(tenancy.ancestor)};
+  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
 // All tenant tables and their parts as rows.
 RT_FUNCTION(rls_tenant_tenant_tables) {
   InitMaterializedSRF(fcinfo, 0);
@@ -136,14 +162,7 @@ RT_FUNCTION(rls_tenant_tenant_tables) {
     const Oid relid = lfirst_oid(cell);
     const MemoryContext before = MemoryContextSwitchTo(memory);
     const Tenancy tenancy = tenancy_of(relid);
-    if (keeps_tenants(tenancy)) {
-      const char *column = attribute_name(relid, tenancy.attribute);
-      NameData name = {};
-      if (column != nullptr) namestrcpy(&name, column);
-      Datum values[3] = {ObjectIdGetDatum(relid), NameGetDatum(&name), ObjectIdGetDatum(tenancy.ancestor)};
-      bool nulls[3] = {false, column == nullptr, !OidIsValid(tenancy.ancestor)};
-      tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
+    if (keeps_tenants(tenancy)) put_tenant_table(result, tenancy);
     MemoryContextSwitchTo(before);
     MemoryContextReset(memory);
   }

@@ -3,6 +3,7 @@
 
 #include "catalog_image.hpp"
 #include "confinement.hpp"
+#include "exemptions.hpp"
 
 namespace rls_tenant {
 
@@ -25,11 +26,20 @@ struct Tenancy {
   AttrNumber attribute;
   // Under row-level security, with a policy that confines rows to the tenant.
   bool is_tenant_table;
+  // Not protected, but with the tenant column and no exemption; only between calls of count_unprotected().
+  bool should_be;
 };
 Tenancy tenancy_of(Oid relid, Image image = nullptr);
 
+// From now on tables that should be tenant tables count as such, so that what is wrong around them shows before they
+// are protected; nullptr: no longer.
+void count_unprotected(const Exemptions *exemptions);
+
 // Whether a relation is a tenant table or a part of one.
 bool keeps_tenants(const Tenancy &tenancy);
+
+// Adds a tenant table, or a part of one, to the rows (relation, tenant_column, part_of).
+void put_tenant_table(const ReturnSetInfo *result, const Tenancy &tenancy);
 
 // Whether a policy confines some command by the tenant attribute or, without one, through another table.
 bool has_confining_policy(const Tenancy &tenancy);

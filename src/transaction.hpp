@@ -1,5 +1,5 @@
-// The end of a transaction, for the modules that have something to do then. A transaction that has nothing to do with us
-// pays for one test.
+// The end of a transaction, for the modules that have something to do then. A transaction that has nothing to do with
+// us pays for one test.
 #pragma once
 
 #include "prelude.hpp"

@@ -9,7 +9,7 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS rls_tenant;
-SELECT plan(24);
+SELECT plan(27);
 
 SELECT has_schema('rls_tenant');
 SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may name what lies in the schema, nobody may add to it');
@@ -33,6 +33,26 @@ SELECT set_eq(
     ('audit_html(text)', 'v', false, 'u', false, true, false),
     ('audit_html_style()', 'i', false, 's', false, false, false),
     ('audit_html_text(text,boolean)', 's', true, 's', false, false, false),
+    ('application_roles()', 'v', false, 'u', false, false, false),
+    ('audit(text,boolean)', 'v', false, 'u', false, true, false),
+    ('audit_check(text,text)', 'v', false, 'u', false, true, false),
+    ('audit_policies()', 'v', false, 'u', false, false, false),
+    ('audit_relations()', 'v', false, 'u', false, false, false),
+    ('audit_roles()', 'v', false, 'u', false, false, false),
+    ('audit_rules()', 'i', false, 's', false, false, true),
+    ('audit_speed()', 'v', false, 'u', false, false, false),
+    ('audit_surroundings()', 'v', false, 'u', false, false, false),
+    ('audited_tables()', 'v', false, 'u', false, false, false),
+    ('grantee_name(oid)', 's', true, 's', false, false, false),
+    ('is_outdated(integer)', 'i', false, 's', false, false, false),
+    ('logins()', 's', false, 's', false, false, false),
+    ('of_extension(regclass,oid)', 's', true, 's', false, false, false),
+    ('policy_reads(regclass)', 'v', true, 'u', false, false, false),
+    ('relation_findings()', 'v', false, 'u', false, false, false),
+    ('revoke_as(oid,oid,text,text,text,boolean)', 's', true, 's', false, false, false),
+    ('revoke_membership(oid,oid,oid)', 's', false, 's', false, false, false),
+    ('tenant_grants()', 'v', false, 'u', false, false, false),
+    ('usual_tenant_column()', 's', false, 's', false, false, false),
     ('baseline(text)', 'v', false, 'u', false, true, false),
     ('clear_context()', 'v', false, 'u', false, false, true),
     ('context_support(internal)', 'i', true, 's', false, false, false),
@@ -140,6 +160,12 @@ SELECT throws_ok('ALTER TABLE contract_item ADD COLUMN copy uuid GENERATED ALWAY
 SELECT throws_ok('CREATE TABLE contract_part (id int, tenant_id uuid) PARTITION BY HASH ((rls_tenant.current_tenant_uuid()))', '42P17', 'functions in partition key expression must be marked IMMUTABLE');
 SELECT throws_ok('CREATE INDEX ON contract_item ((rls_tenant.fast_tenant_uuid()))', '42P17', 'functions in index expression must be marked IMMUTABLE');
 SELECT lives_ok($$CREATE INDEX ON contract_item ((rls_tenant.current_tenant_uuid('11111111-1111-1111-1111-111111111111')))$$, 'a function of a constant is constant');
+
+-- The audit's rules, and its parts.
+SELECT set_eq($$SELECT DISTINCT severity FROM rls_tenant.audit_rules()$$, '{leak,risk,speed,note}'::text[], 'the severities');
+SELECT is_empty($$SELECT r FROM unnest(rls_tenant.table_rules()) r WHERE r NOT IN (SELECT rule FROM rls_tenant.audit_rules())$$, 'the guard''s rules are among the audit''s');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'rls_tenant'::regnamespace AND obj_description(oid, 'pg_proc') LIKE 'part of audit()%'
+  AND (prosecdef OR has_function_privilege('public', oid, 'EXECUTE'))$$, 'its parts run as their caller, and are granted to nobody');
 
 -- Comments in the reference's sense say what NULL and errors do.
 SELECT is_empty($$SELECT proname FROM pg_proc WHERE pronamespace = 'rls_tenant'::regnamespace AND proname LIKE 'current\_%'

@@ -1,0 +1,8 @@
+-- GRANT ALL is three faults.
+-- expect: leak truncate_grant table public.orders
+-- expect: risk references_grant table public.orders
+-- expect: risk trigger_grant table public.orders
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('orders');
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+GRANT ALL ON orders TO app;

@@ -1,0 +1,8 @@
+-- The RESTRICTIVE policy holds one role, and the open one is for all.
+-- expect: leak floor_not_public table public.orders
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE INDEX ON orders (tenant_id);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+CREATE POLICY floor ON orders AS RESTRICTIVE TO app USING (tenant_id = rls_tenant.current_tenant_uuid());
+CREATE POLICY everything ON orders USING (true);

@@ -1,0 +1,3 @@
+-- One that is not.
+RESET ROLE;
+CREATE FUNCTION peek(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';

@@ -1,0 +1,9 @@
+-- The application's own setting is not the context: nothing keeps one transaction to one tenant.
+-- expect: leak not_confined table public.orders
+-- expect: speed per_row_setting table public.orders
+-- remedy: by hand
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE INDEX ON orders (tenant_id);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+CREATE POLICY mine ON orders USING (tenant_id = current_setting('app.tenant_id')::uuid);

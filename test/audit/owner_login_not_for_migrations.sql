@@ -1,0 +1,7 @@
+-- The owner logs in, and so does the application, as another role.
+RESET ROLE;
+ALTER ROLE owner LOGIN;
+SET ROLE owner;
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('orders');
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;

@@ -1,0 +1,9 @@
+-- current_setting() beside the tenant condition, for each row.
+-- expect: speed per_row_setting table public.orders
+-- remedy: by hand
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE INDEX ON orders (tenant_id);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+CREATE POLICY floor ON orders AS RESTRICTIVE USING (tenant_id = rls_tenant.current_tenant_uuid());
+CREATE POLICY mine ON orders USING (tenant_id = rls_tenant.current_tenant_uuid() AND id > current_setting('app.least')::bigint);

@@ -1,0 +1,6 @@
+-- Whoever connects.
+-- expect: risk public_grant table public.orders
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('orders');
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+GRANT SELECT, INSERT ON orders TO PUBLIC;

@@ -1,0 +1,7 @@
+-- One reads the other, which reads nothing.
+CREATE TABLE items (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('items');
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('orders');
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+CREATE POLICY "both" ON orders AS RESTRICTIVE USING ((SELECT count(*) FROM items) >= 0);

@@ -1,0 +1,11 @@
+-- Who only inherits a role cannot go on from it by SET ROLE.
+-- from: 16
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('orders');
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+RESET ROLE;
+CREATE ROLE a NOLOGIN;
+CREATE ROLE b NOLOGIN BYPASSRLS;
+GRANT a TO app WITH SET FALSE, INHERIT TRUE;
+GRANT b TO a WITH SET TRUE, INHERIT FALSE;
+GRANT TRUNCATE ON orders TO b;

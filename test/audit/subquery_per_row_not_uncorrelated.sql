@@ -1,0 +1,11 @@
+-- IN with a sub-select that does not look at the row is computed once.
+CREATE TABLE members (user_id uuid, tenant_id uuid, PRIMARY KEY (user_id, tenant_id));
+RESET ROLE;
+SELECT rls_tenant.exempt('public', 'members', 'who belongs to whom', '{no_tenant_column,rls_off,tenant_nullable,exempt_but_tenant}');
+SET ROLE owner;
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE INDEX ON orders (tenant_id);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+CREATE POLICY floor ON orders AS RESTRICTIVE USING (tenant_id = rls_tenant.current_tenant_uuid());
+CREATE POLICY mine ON orders USING (tenant_id IN (SELECT m.tenant_id FROM members m WHERE m.user_id = rls_tenant.current_user_uuid()));

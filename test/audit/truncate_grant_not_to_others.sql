@@ -1,0 +1,7 @@
+-- Granted to a role that no login has.
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('orders');
+GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
+RESET ROLE;
+CREATE ROLE nobody NOLOGIN;
+GRANT TRUNCATE ON orders TO nobody;
