@@ -101,6 +101,20 @@ Node *stored_expression(TupleDesc description, HeapTuple tuple, AttrNumber colum
   return isnull ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(datum)));
 }
 
+bool names_public(TupleDesc description, HeapTuple tuple) {
+  bool isnull;
+  const Datum datum = heap_getattr(tuple, Anum_pg_policy_polroles, description, &isnull);
+  if (isnull) return true;
+  const ArrayType *roles = DatumGetArrayTypePCopy(datum);
+  const Oid *oids = reinterpret_cast<const Oid *>(ARR_DATA_PTR(roles));
+  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(roles), ARR_DIMS(roles)); i++) {
+    if (oids[i] == ACL_ID_PUBLIC) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 uint32 commands_of(char polcmd) {
   switch (polcmd) {
     case ACL_SELECT_CHR:
@@ -115,20 +129,6 @@ uint32 commands_of(char polcmd) {
       return all_commands;
   }
 }
-
-bool names_public(TupleDesc description, HeapTuple tuple) {
-  bool isnull;
-  const Datum datum = heap_getattr(tuple, Anum_pg_policy_polroles, description, &isnull);
-  if (isnull) return true;
-  const ArrayType *roles = DatumGetArrayTypePCopy(datum);
-  const Oid *oids = reinterpret_cast<const Oid *>(ARR_DATA_PTR(roles));
-  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(roles), ARR_DIMS(roles)); i++) {
-    if (oids[i] == ACL_ID_PUBLIC) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 bool is_true(const Node *expression) {
   if (expression != nullptr && IsA(expression, BoolExpr)) {

@@ -9,6 +9,9 @@ namespace rls_tenant {
 enum Command : uint32 { command_select = 1, command_insert = 2, command_update = 4, command_delete = 8 };
 constexpr uint32 all_commands = 15;
 
+// By pg_policy.polcmd.
+uint32 commands_of(char polcmd);
+
 // One row of pg_policy.
 struct Policy {
   const char *name;

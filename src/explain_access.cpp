@@ -87,21 +87,6 @@ void put(const Output &output, const char *command, Allowed allowed, const char 
   tuplestore_putvalues(output.result->setResult, output.result->setDesc, values, nulls);
 }
 
-uint32 commands_of(char polcmd) {
-  switch (polcmd) {
-    case ACL_SELECT_CHR:
-      return command_select;
-    case ACL_INSERT_CHR:
-      return command_insert;
-    case ACL_UPDATE_CHR:
-      return command_update;
-    case ACL_DELETE_CHR:
-      return command_delete;
-    default:
-      return all_commands;
-  }
-}
-
 bool is_for_role(const ArrayType *roles, Oid role) {
   const Oid *oids = reinterpret_cast<const Oid *>(ARR_DATA_PTR(roles));
   for (int i = 0; i < ARR_DIMS(roles)[0]; i++) {
