@@ -3,6 +3,8 @@
 
 #include "guard_notes.hpp"
 
+#include <initializer_list>
+
 #include "catalog_image.hpp"
 #include "foreign_key_check.hpp"
 #include "transaction.hpp"
@@ -121,7 +123,19 @@ void note_command(TupleTableSlot *row) {
   }
 }
 
-// Whether a statement makes no relation that the guard judges, nor changes one.
+// Whether all parts of ALTER TABLE are of these kinds.
+bool has_only(const Node *statement, std::initializer_list<AlterTableType> kinds) {
+  if (!IsA(statement, AlterTableStmt)) return false;
+  const ListCell *cell;
+  foreach (cell, reinterpret_cast<const AlterTableStmt *>(statement)->cmds) {
+    bool known = false;
+    for (AlterTableType kind : kinds) known |= lfirst_node(AlterTableCmd, cell)->subtype == kind;
+    if (!known) return false;
+  }
+  return true;
+}
+
+// Whether a statement makes no relation that the guard judges, nor changes what it judges it by.
 bool is_irrelevant(const Node *statement) {
   switch (nodeTag(statement)) {
     case T_IndexStmt:
@@ -133,46 +147,29 @@ bool is_irrelevant(const Node *statement) {
     case T_GrantStmt:
       return true;
     default:
-      return false;
+      return has_only(statement, {AT_ColumnDefault});
   }
 }
 
-// Whether nobody's code runs while ALTER TABLE does this part of its work, so that its table still has the name by
-// which the statement called it.
-bool keeps_names(const AlterTableCmd *command) {
-  switch (command->subtype) {
-    case AT_EnableRowSecurity:
-    case AT_DisableRowSecurity:
-    case AT_ForceRowSecurity:
-    case AT_NoForceRowSecurity:
-    case AT_SetNotNull:
-    case AT_DropNotNull:
-    case AT_ColumnDefault:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// The relation of a statement, for those that can be told by their names: to have each object that a command made
-// described by pg_event_trigger_ddl_commands() costs more than all the rest. nullptr: it must be asked.
+// The relation of ALTER TABLE, where it still has the name by which the statement called it, because nobody's code has
+// run since: an expression's constants are read by functions of their types, which can change the search_path. To have
+// each object that a command made described by pg_event_trigger_ddl_commands() costs more than all the rest. nullptr:
+// it must be asked.
 const RangeVar *named_relation(const Node *statement) {
-  if (IsA(statement, CreatePolicyStmt)) return reinterpret_cast<const CreatePolicyStmt *>(statement)->table;
-  if (IsA(statement, AlterPolicyStmt)) return reinterpret_cast<const AlterPolicyStmt *>(statement)->table;
-  if (!IsA(statement, AlterTableStmt)) return nullptr;
-  const AlterTableStmt *alter = reinterpret_cast<const AlterTableStmt *>(statement);
-  const ListCell *cell;
-  foreach (cell, alter->cmds) {
-    if (!keeps_names(lfirst_node(AlterTableCmd, cell))) return nullptr;
-  }
-  return alter->relation;
+  return has_only(statement, {AT_EnableRowSecurity, AT_DisableRowSecurity, AT_ForceRowSecurity, AT_NoForceRowSecurity,
+                              AT_SetNotNull, AT_DropNotNull})
+             ? reinterpret_cast<const AlterTableStmt *>(statement)->relation
+             : nullptr;
 }
 
 // Notes what a statement made or altered.
 void note_statement(const Node *statement) {
   if (is_irrelevant(statement)) return;
-  if (IsA(statement, CreateStmt) && GetCurrentStatementStartTimestamp() != loaded_in)
-    return;  // on_object_access() has noted it
+  // What the hook has noted; where another module has set its own on top, it may not have been asked.
+  if (IsA(statement, CreateStmt) && object_access_hook == on_object_access &&
+      GetCurrentStatementStartTimestamp() != loaded_in) {
+    return;
+  }
   const RangeVar *name = named_relation(statement);
   if (name != nullptr) {
     note(RangeVarGetRelid(name, NoLock, true));

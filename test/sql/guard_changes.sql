@@ -174,7 +174,29 @@ ALTER TABLE good ADD COLUMN late int;
 ALTER TABLE good NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE good ENABLE ROW LEVEL SECURITY;
 
+-- Nor does it help that code which runs while a statement is read makes its names mean something else: a constant of a type
+-- with a domain in it asks the domain's CHECK.
+CREATE SCHEMA gc_other AUTHORIZATION regress_changes_owner;
+SET ROLE regress_changes_owner;
+BEGIN; CREATE TABLE diverted (id int, tenant_id int); SELECT rls_tenant.protect('diverted'); COMMIT;
+BEGIN; CREATE TABLE gc_other.diverted (id int, tenant_id int); SELECT rls_tenant.protect('gc_other.diverted'); COMMIT;
+CREATE FUNCTION divert(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'gc_other', false); RETURN true; END $$;
+CREATE DOMAIN diverting AS int CHECK (gc.divert(VALUE));
+CREATE TYPE holding AS (x diverting);
+ALTER TABLE diverted ALTER COLUMN id SET DEFAULT ('(1)'::holding IS NOT NULL)::int, DISABLE ROW LEVEL SECURITY;
+SET search_path = gc;
+DROP POLICY tenant_isolation ON diverted;
+ALTER POLICY tenant_access ON diverted USING ('(1)'::holding IS NOT NULL);
+SET search_path = gc;
+CREATE POLICY open ON diverted USING ('(1)'::holding IS NOT NULL);
+SET search_path = gc;
+ALTER TABLE diverted ALTER COLUMN id SET DEFAULT ('(1)'::holding IS NOT NULL)::int;
+SET search_path = gc;
+SELECT polname FROM pg_policy WHERE polrelid = 'diverted'::regclass ORDER BY 1;
+RESET ROLE;
+
 SET client_min_messages = warning;
+DROP SCHEMA gc_other CASCADE;
 DROP SCHEMA gc CASCADE;
 DELETE FROM rls_tenant.exemption WHERE schema_name = 'gc';
 DROP OWNED BY regress_changes_owner, regress_changes_bypass;
