@@ -3,6 +3,7 @@
 
 #include "public_rows.hpp"
 
+#include "attempt.hpp"
 #include "condition.hpp"
 #include "functions.hpp"
 #include "policy_terms.hpp"
@@ -203,15 +204,19 @@ uint32 floor_commands(List *policies, AttrNumber attribute, bool to_public) {
   return result;
 }
 
-// public_condition(relation)
+// public_condition(relation). What cannot be judged has no such rows: audit() says of it that it could not be.
 RT_FUNCTION(rls_tenant_public_condition) {
   const Oid relid = PG_GETARG_OID(0);
-  const Tenancy tenancy = tenancy_of(relid);
-  Node *condition = public_condition(tenancy.policies, tenancy.attribute);
-  Relation relation = condition != nullptr ? try_relation_open(relid, AccessShareLock) : nullptr;
-  if (relation == nullptr) PG_RETURN_NULL();
-  const char *text = deparse_condition(relation, condition);
-  relation_close(relation, AccessShareLock);
+  const char *text = nullptr;
+  attempt([&] {
+    const Tenancy tenancy = tenancy_of(relid);
+    Node *condition = public_condition(tenancy.policies, tenancy.attribute);
+    Relation relation = condition != nullptr ? try_relation_open(relid, AccessShareLock) : nullptr;
+    if (relation == nullptr) return;
+    text = deparse_condition(relation, condition);
+    relation_close(relation, AccessShareLock);
+  });
+  if (text == nullptr) PG_RETURN_NULL();
   PG_RETURN_TEXT_P(cstring_to_text(text));
 }
 

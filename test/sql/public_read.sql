@@ -241,6 +241,22 @@ ROLLBACK TO s; CREATE POLICY tenant_isolation_delete ON taken AS RESTRICTIVE FOR
 ROLLBACK TO s; ALTER POLICY tenant_isolation ON taken USING (tenant_id = rls_tenant.current_tenant_bigint() AND note <> 'x'); SELECT rls_tenant.protect('taken', public_read => 'is_published');
 ROLLBACK;
 
+-- The example of doc/patterns.md, and what helps a query of public rows only.
+BEGIN;
+CREATE TABLE article (id bigint PRIMARY KEY, tenant_id uuid, is_published boolean NOT NULL DEFAULT false, body text);
+SELECT rls_tenant.protect('article', public_read => 'is_published');
+CREATE INDEX ON article (is_published) WHERE is_published;
+COMMIT;
+GRANT SELECT ON article TO regress_public_app;
+SET ROLE regress_public_app;
+SET enable_seqscan = off;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '11111111-1111-1111-1111-111111111111';
+EXPLAIN (COSTS OFF) SELECT id FROM article;
+EXPLAIN (COSTS OFF) SELECT id FROM article WHERE tenant_id = '22222222-2222-2222-2222-222222222222';
+COMMIT;
+RESET enable_seqscan;
+RESET ROLE;
+
 SET client_min_messages = warning;
 DROP SCHEMA pr CASCADE;
 DELETE FROM rls_tenant.exemption WHERE schema_name = 'pr';
