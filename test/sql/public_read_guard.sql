@@ -143,7 +143,7 @@ SELECT rls_tenant.protect('doc', public_read => 'is_published');
 
 -- The membership form: a user reads the rows of all tenants that are public, and writes those of its own.
 BEGIN;
-CREATE TABLE page (id int PRIMARY KEY, tenant_id int, is_published boolean);
+CREATE TABLE page (id int, tenant_id int, is_published boolean);
 SELECT rls_tenant.protect('page', membership => 'tenant', public_read => 'is_published', access => 'id < 100');
 COMMIT;
 SELECT pg_temp.policies('page');
