@@ -16,14 +16,6 @@ bool lies_in_partitions(Relation relation) {
   return relation->rd_rel->relispartition || relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 }
 
-// "CREATE TRIGGER …", as it should have been.
-const char *right_definition(Relation relation, const char *events) {
-  return psprintf(
-      "CREATE TRIGGER ... AFTER %s ON %s FOR EACH ROW EXECUTE FUNCTION rls_tenant.restrict_columns('column, ...', "
-      "'role');",
-      events, relation_name(RelationGetRelid(relation)));
-}
-
 // Whether a function is restrict_columns().
 bool is_restrict_columns(Oid function) {
   const char *name = get_func_name(function);
@@ -32,30 +24,24 @@ bool is_restrict_columns(Oid function) {
          schema == get_namespace_oid(extension_schema, true);
 }
 
-// What is wrong with when the trigger fires.
-RuleFault firing_fault(Relation relation, const Trigger *trigger) {
+// What is wrong with when the trigger fires; nullptr: nothing.
+const char *firing_fault(const Trigger *trigger, bool in_partitions) {
   const int type = trigger->tgtype;
-  const bool in_partitions = lies_in_partitions(relation);
-  const char *right = right_definition(relation, in_partitions ? "INSERT OR UPDATE OR DELETE" : "INSERT OR UPDATE");
   if (!TRIGGER_FOR_ROW(type) || !TRIGGER_FOR_AFTER(type)) {
-    return {"It does not fire AFTER and FOR EACH ROW: a later BEFORE trigger could undo what it has seen.", right};
+    return "It does not fire AFTER and FOR EACH ROW: a later BEFORE trigger could undo what it has seen.";
   }
-  if (!TRIGGER_FOR_INSERT(type) && !TRIGGER_FOR_UPDATE(type)) {
-    return {"It fires neither for INSERT nor for UPDATE.", right};
-  }
-  if (trigger->tgdeferrable) return {"It is deferrable: who changed a row may be another one at COMMIT.", right};
-  if (trigger->tgqual != nullptr) return {"It has a WHEN condition, which may pass over changes.", right};
-  if (trigger->tgnattr > 0) {
-    return {"It fires for UPDATE OF some columns, which passes over what BEFORE triggers change.", right};
-  }
+  if (!TRIGGER_FOR_INSERT(type) && !TRIGGER_FOR_UPDATE(type)) return "It fires neither for INSERT nor for UPDATE.";
+  if (trigger->tgdeferrable) return "It is deferrable: who changed a row may be another one at COMMIT.";
+  if (trigger->tgqual != nullptr) return "It has a WHEN condition, which may pass over changes.";
+  if (trigger->tgnattr > 0)
+    return "It fires for UPDATE OF some columns, which passes over what BEFORE triggers change.";
   if (in_partitions && !TRIGGER_FOR_DELETE(type)) {
-    return {"It does not fire for DELETE: a row that moves to another partition is deleted here and inserted there.",
-            right};
+    return "It does not fire for DELETE: a row that moves to another partition is deleted here and inserted there.";
   }
   if (!in_partitions && TRIGGER_FOR_DELETE(type)) {
-    return {"It fires for DELETE, which changes no column: a policy or REVOKE restricts that.", right};
+    return "It fires for DELETE, which changes no column: a policy or REVOKE restricts that.";
   }
-  return {};
+  return nullptr;
 }
 
 // The trigger of the topmost table from which this one was cloned, and that table.
@@ -93,18 +79,18 @@ RuleFault place_fault(Relation relation, const ColumnRule *rule) {
 
 // Finds a column, and what is wrong with it.
 RuleFault find_column(Relation relation, const char *name, RestrictedColumn *column) {
-  const char *quoted = quote_identifier(name);
   const AttrNumber attribute = get_attnum(RelationGetRelid(relation), name);
   if (attribute == InvalidAttrNumber) {
-    return {psprintf("There is no column %s. It may have been renamed or dropped.", quoted),
+    return {psprintf("There is no column %s. It may have been renamed or dropped.", quote_identifier(name)),
             "Drop the trigger, and make it anew for the columns that there are."};
   }
   if (attribute < 0) {
-    return {psprintf("Column %s is the system's.", quoted), "Restrict the columns of the table itself."};
+    return {psprintf("Column %s is the system's.", quote_identifier(name)),
+            "Restrict the columns of the table itself."};
   }
   const Form_pg_attribute form = TupleDescAttr(RelationGetDescr(relation), attribute - 1);
   if (form->attgenerated != '\0') {
-    return {psprintf("Column %s is generated from others.", quoted),
+    return {psprintf("Column %s is generated from others.", quote_identifier(name)),
             "Restrict the columns from which it is generated."};
   }
   *column = {attribute, form->attbyval, form->attlen};
@@ -132,8 +118,15 @@ RuleFault read_columns(Relation relation, List *names, ColumnRule *rule) {
 }  // namespace
 
 ColumnRule *read_column_rule(Relation relation, const Trigger *trigger, MemoryContext memory, RuleFault *fault) {
-  *fault = firing_fault(relation, trigger);
-  if (fault->detail != nullptr) return nullptr;
+  const bool in_partitions = lies_in_partitions(relation);
+  const char *wrong = firing_fault(trigger, in_partitions);
+  if (wrong != nullptr) {
+    *fault = {wrong, psprintf("CREATE TRIGGER ... AFTER %s ON %s FOR EACH ROW EXECUTE FUNCTION "
+                              "rls_tenant.restrict_columns('column, ...', 'role');",
+                              in_partitions ? "INSERT OR UPDATE OR DELETE" : "INSERT OR UPDATE",
+                              relation_name(RelationGetRelid(relation)))};
+    return nullptr;
+  }
   const char *arguments =
       "Its arguments are: the columns, separated by commas; the role; and, if it is not \"tenant\", "
       "the membership source.";
