@@ -50,6 +50,7 @@ SELECT set_eq(
     ('policy_reads(regclass)', 'v', true, 'u', false, false, false),
     ('public_condition(regclass)', 'v', true, 'u', false, false, false),
     ('relation_findings()', 'v', false, 'u', false, false, false),
+    ('restrict_columns()', 'v', false, 'u', false, false, true),
     ('revoke_as(oid,oid,text,text,text,boolean)', 's', true, 's', false, false, false),
     ('revoke_membership(oid,oid,oid)', 's', false, 's', false, false, false),
     ('tenant_grants()', 'v', false, 'u', false, false, false),

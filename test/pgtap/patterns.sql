@@ -30,6 +30,7 @@ INSERT INTO employee VALUES (100, NULL), (101, 100), (102, 101), (200, NULL);
 INSERT INTO review VALUES (1, 1, 100), (2, 1, 101), (3, 1, 102), (4, 2, 101);
 INSERT INTO article VALUES (1, 1, true), (2, 1, false), (3, 2, true), (4, 2, false);
 INSERT INTO event VALUES (1, 1, 'info'), (2, 1, 'warning'), (3, 1, 'error'), (4, 2, 'error');
+INSERT INTO workspace VALUES (1, 1), (2, 2);
 INSERT INTO project VALUES (1, 1), (2, 1), (3, 2);
 INSERT INTO project_member VALUES (101, 1, 1, 'member'), (102, 1, 1, 'member'), (102, 2, 1, 'lead'), (101, 3, 2, 'member');
 
@@ -60,7 +61,7 @@ BEGIN
 END
 $$;
 
-SELECT plan(72);
+SELECT plan(77);
 
 -- Organisation, account, user
 SELECT is(ids(1, 100, 'campaign'), '1 2', 'a member of the organisation sees all its accounts');
@@ -132,6 +133,14 @@ SELECT is(ids(1, NULL, 'INSERT INTO article VALUES (3, 1) ON CONFLICT (id) DO UP
 SELECT is(ids(1, NULL, 'UPDATE article SET tenant_id = 2 WHERE id = 1 RETURNING id'), '42501', 'nor is a published row given away');
 SELECT is(ids(1, NULL, 'INSERT INTO article VALUES (9, 2, true) RETURNING id'), '42501', 'nor published for another');
 
+-- Column rules
+SELECT is(ids(1, 101, 'UPDATE workspace SET title = ''new'' WHERE id = 1 RETURNING id'), '1', 'members edit a workspace');
+SELECT is(ids(1, 101, 'UPDATE workspace SET plan = ''gold'' WHERE id = 1 RETURNING id'), '42501', 'but not its plan');
+SELECT is(ids(1, 100, 'UPDATE workspace SET plan = ''gold'' WHERE id = 1 RETURNING id'), '1', 'which administrators do');
+SELECT is(ids(2, 100, 'UPDATE workspace SET plan = ''gold'' WHERE id = 2 RETURNING id'), '42501', 'in their own tenant');
+SELECT is(ids(1, 101, 'INSERT INTO workspace (id, plan) VALUES (9, ''gold'') RETURNING id') || ' ' || ids(1, 101, 'INSERT INTO workspace (id) VALUES (9) RETURNING id'), '42501 9',
+  'a new one begins with the default');
+
 -- Policies that would read each other
 SELECT is(ids(1, 101, 'project'), '1', 'a project''s members see it');
 SELECT is(ids(1, 102, 'project'), '1 2', 'all that they are in');
@@ -178,7 +187,7 @@ RESET rls_tenant.guard;
 -- What stands there now is clean, and as protect() makes it.
 SELECT is((SELECT string_agg(format('%s %s', rule, object), ', ') FROM rls_tenant.audit() WHERE severity IN ('leak', 'risk') AND rule <> 'server_outdated'), NULL,
   'the audit finds nothing in all these patterns');
-SELECT set_eq($$SELECT relation::text FROM rls_tenant.tenant_tables()$$, '{account,campaign,draft,task,ticket,notice,review,event,project,project_member}'::text[], 'all are tenant tables');
+SELECT set_eq($$SELECT relation::text FROM rls_tenant.tenant_tables()$$, '{account,campaign,draft,task,ticket,notice,review,event,workspace,project,project_member}'::text[], 'all are tenant tables');
 SELECT is_empty($$SELECT t.relation, s.* FROM rls_tenant.tenant_tables() t, LATERAL rls_tenant.protect_sql(t.relation) s$$, 'of which protect() has nothing to say');
 SELECT * FROM finish();
 DROP OWNED BY tenant_owner CASCADE;
