@@ -378,7 +378,7 @@ SELECT is((SELECT array_agg(id) FROM thing), '{1}', 'one reads as one tenant');
 SELECT as_tenant('2');
 \o
 SELECT is((SELECT array_agg(id) FROM thing), '{2}', 'and in the same transaction as another');
-SELECT is(tenant_isolated('thing', '1', '2') LIKE 'ok%', true, 'a test of isolation in between') AS "its own line counts, too";
+SELECT tenant_isolated('thing', '1', '2', description => 'a test of isolation in between');
 SELECT is((SELECT array_agg(id) FROM thing), '{2}', 'leaves the context as it was');
 RESET ROLE;
 
@@ -394,6 +394,10 @@ SELECT is(said('SELECT 1', $$SELECT context_missing_raises('thing', 'tap_reader'
 
 -- 7. Rules and audit
 
+-- The server's own release is not what is tested here.
+\o /dev/null
+SELECT rls_tenant.exempt('*', '%', 'another test''s', '{server_outdated}');
+\o
 SELECT is(said('SELECT 1', $$SELECT is_protected('thing')$$), 'ok - shop.thing is protected', 'is_protected()');
 SELECT is(said('SELECT 1', $$SELECT is_protected('thing', 'my own')$$), 'ok - my own', 'with a description');
 SELECT is(said('ALTER TABLE thing NO FORCE ROW LEVEL SECURITY, ALTER tenant_id DROP NOT NULL', $$SELECT is_protected('thing')$$), $$not ok - shop.thing is protected
