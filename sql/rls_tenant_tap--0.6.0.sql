@@ -142,6 +142,7 @@ BEGIN
       'default', coalesce(bool_or(atthasdef) FILTER (WHERE attname = chosen), false),
       'identity', bool_or(attidentity = 'a'),
       'row', jsonb_agg(attname ORDER BY attnum) FILTER (WHERE has_column_privilege(relation, attnum, 'SELECT')),
+      'readable', min(attname::text) FILTER (WHERE has_column_privilege(tried, relation, attnum, 'SELECT')),
       'insert', coalesce(jsonb_agg(attname ORDER BY attnum) FILTER (WHERE attgenerated = '' AND has_column_privilege(tried, relation, attnum, 'INSERT')
         AND has_column_privilege(relation, attnum, 'SELECT')), '[]'),
       -- To be changed without breaking a key or a constraint, if there is such a column.
@@ -268,8 +269,8 @@ $$;
 COMMENT ON FUNCTION @extschema@._tenant_insert(jsonb, jsonb, jsonb, text) IS 'part of the tests: INSERT of a row whose values are literals';
 
 -- The statements that are tried with the rows of two tenants. None reads a column that it need not: where one does, PostgreSQL also asks the policies
--- for SELECT, which would cover a hole. kind: read (a plain SELECT), rows (gives rows, too), write,
--- nothing (does nothing where a key is there), default (leaves the tenant column out), export, import (COPY). clear: whose rows stand in the way of the statement, if constraints stop it.
+-- for SELECT, which would cover a hole. kind: read (a plain SELECT), count (one of
+-- columns that do not tell whose a row is), rows (gives rows, too), write, nothing (does nothing where a key is there), default (leaves the tenant column out), export, import (COPY). clear: whose rows stand in the way of the statement, if constraints stop it.
 CREATE FUNCTION @extschema@._tenant_statements(stage jsonb, own text, other text, own_row jsonb, other_row jsonb)
   RETURNS TABLE (kind text, statement text, clear text[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -297,6 +298,7 @@ DECLARE
   theirs CONSTANT text[] := ARRAY[other];
 BEGIN
   IF reads THEN RETURN QUERY VALUES ('read', format('SELECT %s FROM %s', c, r), NULL::text[]); END IF;
+  IF NOT reads AND may <> '{}' AND stage->>'readable' IS NOT NULL THEN RETURN QUERY VALUES ('count', format('SELECT %I FROM %s', stage->>'readable', r), mine); END IF;
   IF reads AND coalesce(touched IS NOT NULL OR moves, false) THEN RETURN QUERY VALUES ('rows', format('SELECT %s FROM %s FOR UPDATE', c, r), NULL::text[]); END IF;
   IF touched IS NOT NULL THEN
     RETURN QUERY VALUES ('write', format('UPDATE %s SET %s', r, touch), mine);
@@ -426,7 +428,7 @@ BEGIN
         coalesce((SELECT string_agg(DISTINCT pair[n], ' and of ') FROM unnest(rows) WITH ORDINALITY u(row, n) WHERE row IS NOT NULL), 'none')) END;
     RETURN;
   END IF;
-  SELECT string_agg(p, ', ' ORDER BY n) INTO lacking
+  SELECT string_agg(CASE WHEN p = 'SELECT' AND stage->>'readable' IS NOT NULL THEN format('SELECT of %I', stage->>'column') ELSE p END, ', ' ORDER BY n) INTO lacking
   FROM (VALUES (1, 'SELECT'), (2, 'INSERT'), (3, 'UPDATE'), (4, 'DELETE')) v(n, p) WHERE NOT coalesce((stage->'may'->>p)::boolean, false);
   IF lacking IS NOT NULL THEN
     notes := notes || format('%I is not permitted to %s', stage->>'role', lacking);
@@ -446,14 +448,19 @@ BEGIN
       tried := tried + 1;
       outcome := @extschema@._tenant_attempt(stage, context, pair[own], contexts[3 - own], attempt.kind, attempt.statement);
       -- What stopped it was no policy, or was nothing at all: once more, without what stood in the way.
-      undecided := CASE WHEN outcome ? 'state' THEN NOT (outcome->>'refused')::boolean OR outcome->>'state' = '55000' AND context IS NOT NULL
+      undecided := CASE WHEN outcome ? 'state' THEN NOT (outcome->>'refused')::boolean OR outcome->>'state' <> '42501' AND context IS NOT NULL
                         ELSE attempt.kind = 'nothing' AND outcome->>'change' IS NULL END;
       IF undecided AND attempt.clear IS NOT NULL AND (stage->>'superuser')::boolean AND stage->>'kind' IN ('r', 'p') THEN
         outcome := @extschema@._tenant_attempt(stage, context, pair[own], contexts[3 - own], attempt.kind, attempt.statement, attempt.clear);
       END IF;
+      IF attempt.kind = 'count' THEN  -- without one's own rows nothing may be left to see
+        outcome := CASE WHEN (stage->>'superuser')::boolean AND stage->>'kind' IN ('r', 'p') AND NOT (stage->>'member')::boolean AND NOT public_read
+          THEN @extschema@._tenant_attempt(stage, context, pair[own], contexts[3 - own], attempt.kind, attempt.statement, CASE WHEN context IS NOT NULL THEN attempt.clear ELSE '{}' END) ELSE '{}' END;
+      END IF;
       IF attempt.kind = 'read' AND public_read THEN outcome := outcome || '{"foreign": 0}'; END IF;
       -- Some statements take a superuser's test: a copy of one's own row meets its key, and files are not for all.
       untried := CASE WHEN attempt.kind IN ('export', 'import') AND outcome->>'state' = '42501' THEN 'COPY was not tried, which takes a superuser, or a role with pg_read_server_files and pg_write_server_files'
+        WHEN attempt.kind = 'count' AND outcome = '{}' THEN format('SELECT without %I could not be tried: a superuser''s test can, of a table without memberships and public rows', stage->>'column')
         WHEN attempt.kind = 'default' AND NOT (stage->>'superuser')::boolean AND NOT (outcome->>'refused')::boolean THEN format('INSERT with the default of %I could not be tried: a superuser''s test can', stage->>'column') END;
       line := CASE
         WHEN untried IS NOT NULL THEN NULL
@@ -461,6 +468,7 @@ BEGIN
           THEN format('not decided: no policy refuses it, and it fails with %s: %s%s', outcome->>'state', outcome->>'message', CASE WHEN (stage->>'superuser')::boolean THEN '' ELSE '; a superuser''s test goes on without triggers' END)
         WHEN attempt.kind = 'import' AND NOT outcome ? 'state' THEN 'could write rows of any tenant'
         WHEN attempt.kind = 'export' AND (outcome->>'given')::bigint > seen THEN format('gets %s rows, and should get %s', outcome->>'given', seen)
+        WHEN attempt.kind = 'count' AND (outcome->>'given')::bigint > 0 THEN format('gets %s rows that are not its own', outcome->>'given')
         WHEN (outcome->>'foreign')::bigint > 0 THEN format('gets rows of tenant %s', outcome->>'whose')
         WHEN outcome->>'change' IS NOT NULL THEN format('%s tenant %s', outcome->>'change', pair[3 - own])
         WHEN attempt.kind = 'read' AND context IS NOT NULL AND NOT (stage->>'part')::boolean AND coalesce((outcome->>'own')::bigint, 0) = 0

@@ -231,6 +231,9 @@ $$tap_web as tenant 1 takes rows away from tenant 2: DELETE FROM shop.thing$$);
 SELECT wide_hole('a trigger hides a hole for INSERT', $$CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''42501'', MESSAGE = ''row-level security of table "other"''; END';
   CREATE TRIGGER t BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION refuse(); SELECT policies('CREATE POLICY a ON thing USING (MINE); CREATE POLICY b ON thing FOR INSERT WITH CHECK (true)')$$,
 $$tap_web as tenant 1 makes rows of tenant 2: INSERT INTO shop.thing (id, tenant_id, org, note) VALUES ('2', '2', '1', 'b')$$);
+SELECT wide_hole('nor is one of another state taken for a refusal', $$CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''0A000'', MESSAGE = ''not here''; END';
+  CREATE TRIGGER t BEFORE INSERT ON thing FOR EACH ROW EXECUTE FUNCTION refuse(); SELECT policies('CREATE POLICY a ON thing USING (MINE); CREATE POLICY b ON thing FOR INSERT WITH CHECK (true)')$$,
+$$tap_web as tenant 1 makes rows of tenant 2: INSERT INTO shop.thing (id, tenant_id, org, note) VALUES ('2', '2', '1', 'b')$$);
 SELECT wide_hole('a trigger with its owner''s rights makes the hole', $$CREATE FUNCTION copy_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN INSERT INTO shop.thing VALUES (OLD.id + 100, 3 - OLD.tenant_id); RETURN NULL; END';
   CREATE TRIGGER t AFTER DELETE ON thing FOR EACH ROW EXECUTE FUNCTION copy_row()$$,
 $$tap_web as tenant 1 makes rows of tenant 2: DELETE FROM shop.thing$$);
@@ -292,6 +295,14 @@ tap_web as tenant 1 gets rows of tenant 2: SELECT tenant_id FROM shop.thing FOR 
 
 SELECT sound('what is not permitted is said', 'REVOKE INSERT, DELETE ON thing FROM tap_web', notes => E'\n# tap_web is not permitted to INSERT, DELETE');
 SELECT sound('columns, too', 'REVOKE INSERT, UPDATE ON thing FROM tap_web; GRANT INSERT (id, note), UPDATE (note) ON thing TO tap_web', notes => E'\n# tap_web is not permitted to INSERT of tenant_id, UPDATE of tenant_id');
+SELECT sound('columns that do not tell whose a row is', 'REVOKE ALL ON thing FROM tap_web; GRANT SELECT (note) ON thing TO tap_web', notes => E'\n# tap_web is not permitted to SELECT of tenant_id, INSERT, UPDATE, DELETE');
+SELECT hole('a hole for them', $$REVOKE ALL ON thing FROM tap_web; GRANT SELECT (note) ON thing TO tap_web; SELECT policies('CREATE POLICY a ON thing USING (MINE); CREATE POLICY b ON thing FOR SELECT USING (true)')$$,
+$$tap_web as tenant 1 gets 1 rows that are not its own: SELECT note FROM shop.thing
+tap_web as tenant 2 gets 1 rows that are not its own: SELECT note FROM shop.thing
+tap_web without a context gets 2 rows that are not its own: SELECT note FROM shop.thing
+tap_web is not permitted to SELECT of tenant_id, INSERT, UPDATE, DELETE$$);
+SELECT alike(said('REVOKE ALL ON thing FROM tap_web; GRANT SELECT (note) ON thing TO tap_web; GRANT SELECT ON thing TO tap_bypass; SET LOCAL rls_tenant.one_tenant_per_transaction = off; SET LOCAL ROLE tap_bypass',
+  $$SELECT tenant_isolated('thing', as_role => 'tap_web')$$), '%# SELECT without tenant_id could not be tried: a superuser''s test can, of a table without memberships and public rows%', 'which not every tester can tell');
 SELECT hole('no privilege at all is no test', 'SELECT 1', 'tap_reader has no privilege on shop.thing, so that nothing was tried
 tap_reader is not permitted to SELECT, INSERT, UPDATE, DELETE', $$SELECT tenant_isolated('thing', as_role => 'tap_reader')$$);
 SELECT hole('no rows', 'DELETE FROM thing', $$shop.thing needs a row of each of two tenants, and has one of none: SELECT as_tenant('…'); INSERT INTO shop.thing …; for each, before the test$$);
