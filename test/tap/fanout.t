@@ -174,11 +174,11 @@ refused_to($web, $sender, $_->[0], '42501', qr/permission denied (for|to) $_->[1
   ['SET LOCAL ROLE fanout_queue', 'set role "fanout_queue"'];
 is(rows($db, q{SELECT oid::regprocedure FROM pg_proc WHERE pronamespace IN ('fanout'::regnamespace, 'graphile_worker'::regnamespace)
     AND has_schema_privilege('web', pronamespace, 'USAGE') AND has_function_privilege('web', oid, 'EXECUTE')}),
-  'fanout.publish(bigint,uuid[])',
-  'the one function that it may call takes no sender');
+  'fanout.publish(bigint,uuid[])', 'the one function that it may call takes no sender');
 refused($web, "SELECT fanout.publish(1, '{$receiver}')", '55000', qr/no tenant is set/, 'without a tenant nothing is enqueued');
 refused_to($web, $sender, "SELECT fanout.publish($_)", '22023', qr/: +an announcement and 1 to 1000 receivers are needed/,
-  "nor by publish($_)") for "NULL, '{$receiver}'", '1, NULL', q{1, '{}'}, '1, ARRAY[NULL]::uuid[]', "1, array_fill('$receiver'::uuid, ARRAY[1001])";
+  "nor by publish($_)")
+  for "NULL, '{$receiver}'", '1, NULL', q{1, '{}'}, '1, ARRAY[NULL]::uuid[]', "1, array_fill('$receiver'::uuid, ARRAY[1001])";
 $web->do($_) for 'BEGIN', "SELECT rls_tenant.set_context('$sender'::uuid)", "SELECT fanout.publish(1, '{$receiver}')";
 refused($web, "SELECT rls_tenant.set_context('$receiver'::uuid)", '25001', qr/./, 'whoever has enqueued stays that tenant');
 $web->do('ROLLBACK');
@@ -275,7 +275,7 @@ for my $case (['while it writes', 0, @writing], ['when the row is written', 1, @
   if ($committed) {
     my $note = hold('SELECT FROM graphile_worker._private_jobs FOR UPDATE');
     $gate->do('ROLLBACK');
-    ok(wait_until(sub { waiting('^delete from .*_private_jobs') && notifications() == $before + 1 }),
+    ok(wait_until(sub { waiting('^delete from .*_private_jobs') && notifications() == $before + 1 && jobs() == 1 }),
       'its transaction has committed, and the job is not noted as done');
     ok(kill_worker($pid), 'it is killed');
     # A server process notices that only after its statement, which shall not end.
