@@ -49,7 +49,7 @@ sub drive {
   my $directory = own_directory($name, "$work/src/examples/$name");
   $options{prepare}->($directory) if $options{prepare};
   my $app = Daemon->start($directory, {PGHOST => '127.0.0.1', PGPORT => $bouncer_port, PGDATABASE => $database, PGUSER => 'web',
-    PORT => $port, PYTHONDONTWRITEBYTECODE => 1}, @{$options{command}});
+    PORT => $port, PYTHONDONTWRITEBYTECODE => 1}, @{$options{command}->($port)});
   $url = "http://127.0.0.1:$port";
   my $answer;
   ok(wait_until(sub { ($answer = request('GET', '/invoices'))->{status} != 599 }, $patience), 'the application answers')

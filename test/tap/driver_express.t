@@ -4,4 +4,4 @@ use strict;
 use warnings;
 use Driver;
 
-drive('express', prepare => \&npm_ci, command => ['node', 'app.js']);
+drive('express', prepare => \&npm_ci, command => sub { ['node', 'app.js'] });
