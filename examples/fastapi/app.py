@@ -48,8 +48,8 @@ async def insert(session, note):
 @app.get("/invoices")
 async def invoices(identity: Identity = Depends(authenticated)):
     async with in_tenant(identity) as session:
-        found = await session.scalars(select(Invoice).order_by(Invoice.id))
-        return [invoice.as_dict() for invoice in found]
+        found = (await session.scalars(select(Invoice).order_by(Invoice.id))).all()
+    return [invoice.as_dict() for invoice in found]
 
 
 @app.post("/invoices", status_code=201)

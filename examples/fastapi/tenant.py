@@ -1,4 +1,4 @@
-"""The database, and transactions of a request's tenant: leave the block before you answer, since that is what commits."""
+"""The database, and transactions of a request's tenant. The end of the block commits: answer after it."""
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
