@@ -1,4 +1,4 @@
-# The README's SQL, block by block, as a reader would type it; and its tables against what the database has.
+# The README's SQL, block by block, as a reader would type it; its tables against what the database has; and the code that doc/drivers.md shows.
 
 use strict;
 use warnings;
@@ -72,6 +72,14 @@ for my $row (@{$dba->selectall_arrayref(q{
   my $call = $row->[0] . '(' . ($row->[1] // '') =~ s/::(?:text|name|regclass\[\]|boolean)//gr;
   like($testing, qr/^\| `\Q$call\E/m, "doc/testing-your-schema.md has $call");
 }
+# The code in doc/drivers.md is that of the examples.
+my $drivers = slurp("$top/doc/drivers.md");
+is(scalar(() = $drivers =~ /^```/mg), 2 * (() = $drivers =~ /^<!-- \S+ -->\n```/mg), 'all code in doc/drivers.md is of a file');
+system('cp', "$top/doc/drivers.md", "$work/drivers.md") == 0 or die;
+is(system("$top/doc/include", "$work/drivers.md"), 0, 'doc/include runs');
+same_lines($drivers, slurp("$work/drivers.md"), 'and the code is as it is there (if not: doc/include doc/drivers.md)');
+my @locks = glob("$top/examples/*/package-lock.json");
+is(scalar(grep { slurp($_) =~ /"resolved"/ } @locks), 0, 'package-lock.json names no registry: ' . @locks);
 
 $web->disconnect;
 $dba->disconnect;
