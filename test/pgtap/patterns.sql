@@ -178,7 +178,7 @@ RESET rls_tenant.guard;
 -- What stands there now is clean, and as protect() makes it.
 SELECT is((SELECT string_agg(format('%s %s', rule, object), ', ') FROM rls_tenant.audit() WHERE severity IN ('leak', 'risk') AND rule <> 'server_outdated'), NULL,
   'the audit finds nothing in all these patterns');
-SELECT set_eq($$SELECT relation::text FROM rls_tenant.tenant_tables()$$, '{account,campaign,draft,task,ticket,notice,review,event,project,project_member}'::text[], 'all are tenant tables');
+SELECT set_eq($$SELECT relation::text FROM rls_tenant.tenant_tables()$$, '{account,campaign,draft,task,ticket,notice,review,event,project,project_member,article}'::text[], 'all are tenant tables');
 SELECT is_empty($$SELECT t.relation, s.* FROM rls_tenant.tenant_tables() t, LATERAL rls_tenant.protect_sql(t.relation) s$$, 'of which protect() has nothing to say');
 SELECT * FROM finish();
 DROP OWNED BY tenant_owner CASCADE;
