@@ -460,7 +460,7 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
   }
   const char *column = PG_ARGISNULL(1) ? nullptr : NameStr(*PG_GETARG_NAME(1));
   const auto later = [&](int argument) { return PG_NARGS() > argument ? optional_text(fcinfo, argument) : nullptr; };
-  // membership came with version 0.2.0, public_read with 0.6.0.
+  // The functions of earlier versions have neither membership nor public_read.
   return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2), later(3), later(4));
 }
 

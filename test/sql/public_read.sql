@@ -241,7 +241,7 @@ ROLLBACK TO s; CREATE POLICY tenant_isolation_delete ON taken AS RESTRICTIVE FOR
 ROLLBACK TO s; ALTER POLICY tenant_isolation ON taken USING (tenant_id = rls_tenant.current_tenant_bigint() AND note <> 'x'); SELECT rls_tenant.protect('taken', public_read => 'is_published');
 ROLLBACK;
 
--- The example of doc/patterns.md, and what helps a query of public rows only.
+-- A partial index on the public rows serves as well.
 BEGIN;
 CREATE TABLE article (id bigint PRIMARY KEY, tenant_id uuid, is_published boolean NOT NULL DEFAULT false, body text);
 SELECT rls_tenant.protect('article', public_read => 'is_published');
