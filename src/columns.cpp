@@ -31,6 +31,8 @@ struct Watch {
   bool knows_tenant;
   RestrictedColumn tenant;  // without attribute: there is none
   Oid tenant_type;
+  bool knows_role;
+  Oid role;  // of the database; InvalidOid: there is none of that name
 };
 
 // A row that has left its partition, until it arrives at another. Lives as long as the transaction.
@@ -87,7 +89,7 @@ void take(const ColumnRule *rule, TupleTableSlot *row, Values *into) {
 void find_tenant(Watch *watch, Relation relation) {
   if (watch->knows_tenant) return;
   watch->knows_tenant = true;
-  const AttrNumber attribute = tenancy_of(RelationGetRelid(relation)).attribute;
+  const AttrNumber attribute = tenant_attribute(RelationGetRelid(relation));
   if (attribute <= 0) return;
   const Form_pg_attribute form = TupleDescAttr(RelationGetDescr(relation), attribute - 1);
   watch->tenant = {attribute, form->attbyval, form->attlen};
@@ -164,9 +166,11 @@ bool has_role_in(const Watch *watch, const Values &row) {
 
 // Why the current role and user may not change what is restricted, for a DETAIL; nullptr: they may. An error where the
 // rule names a role that nobody can have. before: nullptr for a new row.
-const char *refusal(const Watch *watch, const TriggerData *data, const Values *before, const Values *after) {
+const char *refusal(Watch *watch, const TriggerData *data, const Values *before, const Values *after) {
   const ColumnRule *rule = watch->rule;
-  const Oid role = get_role_oid(rule->role, true), current = GetUserId();
+  if (!watch->knows_role) watch->role = get_role_oid(rule->role, true);
+  watch->knows_role = true;
+  const Oid role = watch->role, current = GetUserId();
   if (OidIsValid(role) && has_privs_of_role(current, role)) return nullptr;
   const bool asks_source = has_source(watch);
   if (!OidIsValid(role) && !asks_source) {
@@ -187,7 +191,8 @@ const char *refusal(const Watch *watch, const TriggerData *data, const Values *b
   if (!asks_source) return psprintf("The current %s.", not_member);
   const ContextValue *user = present_context(Setting::user);
   if (user == nullptr) return psprintf("No user is set for this transaction, and %s.", not_member);
-  if (has_role_in(watch, *after) && (before == nullptr || has_role_in(watch, *before))) return nullptr;
+  const bool stays = before == nullptr || !differs(watch->tenant, rule->count, *before, *after);
+  if (has_role_in(watch, *after) && (stays || has_role_in(watch, *before))) return nullptr;
   return psprintf("User \"%s\" does not have it in the row's tenant by membership source \"%s\", and %s.",
                   user->bytes(), rule->source, not_member);
 }
