@@ -2,6 +2,8 @@
 
 #include "tenant_table.hpp"
 
+#include "public_rows.hpp"
+
 namespace rls_tenant {
 
 namespace {
@@ -26,7 +28,8 @@ bool any_policy_says(List *policies, AttrNumber attribute, bool restrictive_only
   return false;
 }
 
-// Whether a RESTRICTIVE policy for all roles and commands says that the attribute is the tenant's.
+// Whether a RESTRICTIVE policy for all roles and commands says that the attribute is the tenant's, or the policies of a
+// table with public rows say so together.
 bool has_whole_floor(List *policies, AttrNumber attribute) {
   const ListCell *cell;
   foreach (cell, policies) {
@@ -36,7 +39,7 @@ bool has_whole_floor(List *policies, AttrNumber attribute) {
       return true;
     }
   }
-  return false;
+  return public_condition(policies, attribute) != nullptr;
 }
 
 // The tenant attribute by a relation's own policies and columns.

@@ -9,7 +9,7 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS rls_tenant;
-SELECT plan(27);
+SELECT plan(29);
 
 SELECT has_schema('rls_tenant');
 SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may name what lies in the schema, nobody may add to it');
@@ -48,7 +48,9 @@ SELECT set_eq(
     ('logins()', 's', false, 's', false, false, false),
     ('of_extension(regclass,oid)', 's', true, 's', false, false, false),
     ('policy_reads(regclass)', 'v', true, 'u', false, false, false),
+    ('public_condition(regclass)', 'v', true, 'u', false, false, false),
     ('relation_findings()', 'v', false, 'u', false, false, false),
+    ('restrict_columns()', 'v', false, 'u', false, false, true),
     ('revoke_as(oid,oid,text,text,text,boolean)', 's', true, 's', false, false, false),
     ('revoke_membership(oid,oid,oid)', 's', false, 's', false, false, false),
     ('tenant_grants()', 'v', false, 'u', false, false, false),
@@ -64,8 +66,11 @@ SELECT set_eq(
     ('guard_note_drop()', 'v', false, 'u', false, false, false),
     ('guard_refusals()', 'v', false, 'r', false, false, true),
     ('guard_status()', 'v', false, 'u', false, true, false),
-    ('protect(regclass,name,text,text)', 'v', false, 'u', false, false, true),
-    ('protect_sql(regclass,name,text,text)', 'v', false, 'u', false, false, true),
+    ('protect(regclass,name,text,text,text)', 'v', false, 'u', false, false, true),
+    ('protect_sql(regclass,name,text,text,text)', 'v', false, 'u', false, false, true),
+    ('for_each_tenant(text,text,text,text,name)', 'v', false, 'u', false, false, true),
+    ('tenant_runs()', 's', false, 's', false, false, true),
+    ('setup_roles(name)', 'v', true, 'u', false, false, false),
     ('set_context(bigint,bigint,bigint)', 'v', false, 'u', false, false, true),
     ('set_context(text,text,text)', 'v', false, 'u', false, false, true),
     ('set_context(uuid,uuid,uuid)', 'v', false, 'u', false, false, true),
@@ -112,13 +117,18 @@ SELECT is_empty(
       AND obj_description(d.objid, d.classid::regclass::name) IS NULL$$,
   'every object has a comment');
 SELECT is_empty(
-  $$SELECT attname FROM pg_attribute WHERE attrelid IN ('rls_tenant.exemption'::regclass, 'rls_tenant.membership_source'::regclass) AND attnum > 0 AND col_description(attrelid, attnum) IS NULL$$,
+  $$SELECT attname FROM pg_attribute WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind = 'r') AND attnum > 0 AND col_description(attrelid, attnum) IS NULL$$,
   'every column has a comment');
 SELECT is_empty(
-  $$SELECT oid::regclass FROM pg_class c WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind IN ('r', 'v', 'p', 'S')
+  $$SELECT oid::regclass FROM pg_class c WHERE relnamespace = 'rls_tenant'::regnamespace AND relkind IN ('r', 'v', 'p', 'S') AND relname !~ '^tenant_run'
       AND (has_table_privilege('public', oid, 'SELECT') OR has_table_privilege('public', oid, 'UPDATE')
         OR has_table_privilege('public', oid, 'DELETE') OR has_table_privilege('public', oid, 'TRUNCATE') OR has_table_privilege('public', oid, 'TRIGGER'))$$,
-  'nobody may read or change the tables');
+  'nobody may read or change the tables, but for the runs of for_each_tenant()');
+SELECT set_eq($$SELECT relname::text, relrowsecurity, relforcerowsecurity, has_table_privilege('public', oid, 'TRUNCATE, REFERENCES, TRIGGER') AS more
+    FROM pg_class WHERE relname ~ '^tenant_run' AND relkind = 'r'$$,
+  $$VALUES ('tenant_run', true, true, false), ('tenant_run_step', true, true, false)$$, 'of which everybody has their own');
+SELECT set_eq($$SELECT polrelid::regclass::text, polpermissive, polcmd, polroles::text, pg_get_expr(polqual, polrelid) AS qual FROM pg_policy WHERE polname = 'own_runs'$$,
+  $$VALUES ('rls_tenant.tenant_run', true, '*'::"char", '{0}', '(run_by = CURRENT_USER)'), ('rls_tenant.tenant_run_step', true, '*', '{0}', '(run_by = CURRENT_USER)')$$, 'by their policies');
 SELECT set_eq($$SELECT tgrelid::regclass::text, tgname::text, tgenabled FROM pg_trigger WHERE tgfoid = 'rls_tenant.check_configuration_row'::regproc$$,
   $$VALUES ('rls_tenant.exemption', 'rls_tenant_check', 'A'::"char"), ('rls_tenant.membership_source', 'rls_tenant_check', 'A')$$,
   'a trigger judges every row that is added to them');
