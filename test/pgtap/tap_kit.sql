@@ -287,6 +287,9 @@ SELECT is(said('SELECT membership(); ALTER POLICY tenant_isolation ON paper USIN
   '%# tap_web as tenant 2 gets rows of tenant 1, 3: SELECT tenant_id FROM public.paper%', true, 'memberships that nobody asks for');
 SELECT sound('rows for all, where the test is told', $$SELECT policies('CREATE POLICY a ON thing USING (MINE); CREATE POLICY b ON thing FOR SELECT USING (true)')$$,
   $$SELECT tenant_isolated('thing', as_role => 'tap_web', public_read => true)$$);
+SELECT sound('public rows as protect() makes them', $$SELECT rls_tenant.protect('thing', public_read => 'note = ''b''')$$, $$SELECT tenant_isolated('thing', as_role => 'tap_web', public_read => true)$$);
+SELECT wide_hole('where the test is not told they are a hole', $$SELECT rls_tenant.protect('thing', public_read => 'note = ''b''')$$,
+  'tap_web as tenant 1 gets rows of tenant 2: SELECT tenant_id FROM shop.thing');
 SELECT wide_hole('ON CONFLICT takes a row over that all may read', $$SELECT policies('CREATE POLICY a ON thing USING (MINE); CREATE POLICY b ON thing FOR SELECT USING (true); CREATE POLICY c ON thing FOR UPDATE USING (true)')$$,
 $$tap_web as tenant 1 takes rows away from tenant 2: INSERT INTO shop.thing (id, tenant_id, org, note) VALUES ('2', '1', '1', 'b') ON CONFLICT (id) DO UPDATE SET tenant_id = '1'
 tap_web as tenant 1 gets rows of tenant 2: SELECT tenant_id FROM shop.thing FOR UPDATE$$, $$SELECT tenant_isolated('thing', as_role => 'tap_web', public_read => true)$$);
