@@ -3,6 +3,7 @@
 \set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
+SET jit = off;  -- which the cost of a forbidden sequential scan would call for
 CREATE ROLE regress_public_app;
 CREATE SCHEMA pr;
 GRANT USAGE ON SCHEMA pr TO regress_public_app;
