@@ -294,7 +294,16 @@ bool is_as_wanted(const Plan *plan, Relation relation, const Policy *policy, con
   return confined_commands(policy, plan->attribute) == floor.commands && is_of_form(plan, policy);
 }
 
-// A RESTRICTIVE policy, made or said anew. It is altered in its place, so that it holds in between.
+// Gives a policy that is to go another name, which is free.
+const char *set_aside(Plan *plan, const char *name) {
+  const char *other = psprintf("%s_before", name);
+  while (policy_named(plan, other) != nullptr) other = psprintf("%s_", other);
+  add(plan, psprintf("ALTER POLICY %s ON %s RENAME TO %s", name, plan->relation, quote_identifier(other)));
+  return other;
+}
+
+// A RESTRICTIVE policy, made or said anew. It is altered in its place, or goes after the new one is there, so that it
+// holds in between.
 void plan_floor(Plan *plan, Relation relation, const Floor &floor) {
   const bool of_public = floor.commands == command_select;
   const char *condition = of_public ? psprintf("(%s) OR (%s)", plan->public_read, plan->condition) : plan->condition;
@@ -303,11 +312,12 @@ void plan_floor(Plan *plan, Relation relation, const Floor &floor) {
   if (policy != nullptr && !is_plain_floor(plan, policy, floor)) refuse_foreign_policy(plan, policy);
   StringInfoData statement;
   initStringInfo(&statement);
+  const char *narrower = nullptr;
   if (policy != nullptr && policy->commands == floor.commands) {
     appendStringInfo(&statement, "ALTER POLICY %s ON %s%s", floor.name, plan->relation,
                      policy->to_public ? "" : " TO PUBLIC");
   } else {
-    drop_policy(plan, floor.name);
+    if (policy != nullptr) narrower = set_aside(plan, floor.name);
     appendStringInfo(&statement, "CREATE POLICY %s ON %s AS RESTRICTIVE", floor.name, plan->relation);
     if (floor.commands != all_commands) appendStringInfo(&statement, " FOR %s", command_words(floor.commands));
     policy = nullptr;
@@ -316,6 +326,7 @@ void plan_floor(Plan *plan, Relation relation, const Floor &floor) {
   if (floor.commands == command_insert || (policy != nullptr && policy->check != nullptr))
     appendStringInfo(&statement, " WITH CHECK (%s)", condition);
   add(plan, statement.data);
+  if (narrower != nullptr) add(plan, psprintf("DROP POLICY %s ON %s", quote_identifier(narrower), plan->relation));
 }
 
 // Takes a RESTRICTIVE policy of the form that the table leaves.

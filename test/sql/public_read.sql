@@ -156,6 +156,19 @@ SELECT pg_temp.steps('', 'is_published') \gexec
 \set ECHO :ECHO_BEFORE
 -- The access goes before the floor changes and comes after it: none is ever seen with the other's.
 SELECT rls_tenant.protect_sql('doc', membership => 'tenant', public_read => '', access => 'note <> ''one''');
+-- A narrower tenant_isolation goes when the whole one is there.
+BEGIN;
+SELECT rls_tenant.protect('doc', public_read => '');
+DROP POLICY tenant_isolation ON doc;
+CREATE POLICY tenant_isolation ON doc AS RESTRICTIVE FOR DELETE USING (tenant_id = rls_tenant.current_tenant_bigint());
+SAVEPOINT s;
+SELECT rls_tenant.protect_sql('doc');
+SELECT rls_tenant.protect('doc');
+SELECT pg_temp.policies('doc');
+ROLLBACK TO s;
+CREATE POLICY tenant_isolation_before ON doc AS RESTRICTIVE USING (note <> 'x');
+SELECT rls_tenant.protect_sql('doc');
+ROLLBACK;
 -- What was left half done is finished by the same call; tenant_isolation, where it still is, holds the public rows back.
 BEGIN;
 CREATE POLICY tenant_isolation ON doc AS RESTRICTIVE USING (tenant_id = rls_tenant.current_tenant_bigint());
