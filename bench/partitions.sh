@@ -1,21 +1,20 @@
 # For bench/run: transactions that read one tenant's rows of a partitioned table.
 # shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
 
-partition_counts='8 128'
+partition_counts='8 128' partition_sides=$sides
 partitions_largely() { partition_counts='8 128 1024'; }
 
 # partitions_load: tables with so many partitions, each in a schema parts_N.
 partitions_load() {
   local count
   for count in $partition_counts; do
-    say "loading 20000 rows into $count partitions four times"
-    psql -X -q -v rows=20000 -v partitions="$count" -v schema="parts_$count" -f "$top/bench/partitions.sql"
+    say "loading 20000 rows into $count partitions"
+    psql -X -q -v rows=20000 -v partitions="$count" -v schema="parts_$count" -v sides="$partition_sides" -f "$top/bench/partitions.sql"
   done
 }
 
 # partition_rounds SIDE: how many transactions warm up, so that each relation that the side uses is in the caches, and how
-# many count. A plan that names one
-# partition takes a tenant of each; the others open all of them every time.
+# many count. A plan that names one partition takes a tenant of each; the others open all of them every time.
 partition_rounds() {
   case $1 in
     handwritten | protected) echo "1100 $steady" ;;
@@ -25,11 +24,10 @@ partition_rounds() {
 
 partitions_table() {
   local count side protocol cells rounds shown base first statement
-  title[subselect]="policy with \`(SELECT current_setting(…)::uuid)\`"
   table partitions "Instructions per transaction that reads 20 of 20,000 rows of a partitioned table" "" \
     "simple protocol" ratio prepared ratio
   for count in $partition_counts; do
-    for side in handwritten protected setting subselect; do
+    for side in $partition_sides; do
       cells=()
       for protocol in simple prepared; do
         lookup "$protocol" "parts_$count" "$side"
@@ -39,6 +37,7 @@ partitions_table() {
         check_sums $((rounds[0] + rounds[1]))
         base=${cost[handwritten $count $protocol]}
         shown=$(ratio "${cost[$side $count $protocol]}" "$base")
+        plotted partitions "$protocol" "$count" "$side" "$shown"
         [ "$side" != protected ] || shown=$(judged "$shown" 1.03)
         cells+=("$(grouped "${cost[$side $count $protocol]}")" "$shown")
       done
