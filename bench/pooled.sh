@@ -3,10 +3,13 @@
 #
 # Every transaction takes three messages: BEGIN, perhaps with a SET LOCAL, the query, and COMMIT. The hand-written query is
 # measured without and with that SET LOCAL: an application that writes its WHERE has the tenant from somewhere, too.
+#
+# The machine runs pgbench and PgBouncer as well, so beside the transactions per second stands the processor's time that the
+# server's backends took for each.
 # shellcheck shell=bash disable=SC2154,SC2034,SC2004,SC2016 # bench/run has the variables; backquotes are Markdown's
 
 pooled_sides='handwritten context protected setting' pooled_clients='1 2 8 64' pooled_tenants='10000 50000'
-pooled_rounds=5 pooled_seconds=5 pooled_port=6432
+pooled_rounds=9 pooled_seconds=3 pooled_port=6432
 pooled_quickly() { pooled_rounds=1 pooled_seconds=2 pooled_tenants=50000; }
 declare -A pooled_title=(
   [handwritten]="hand-written \`WHERE\` alone"
@@ -54,7 +57,24 @@ pooled_script() {
     "SELECT name, version, size FROM $relation.packages$condition ORDER BY name LIMIT 20;" 'COMMIT;'
 }
 
-# pooled_times: transactions per second, into $work/pooled.TENANTS.CLIENTS.SIDE; the sides take turns.
+# backends_time: the nanoseconds that the server's processes have spent on a processor.
+backends_time() {
+  xargs -n 1 <"/proc/$1/task/$1/children" | sed 's:.*:/proc/&/schedstat:' | xargs cat | awk '{ sum += $1 } END { printf "%.0f", sum }'
+}
+
+# pooled_run SIDE CLIENTS SECONDS: runs pgbench; prints the transactions per second, and the microseconds of processor for each.
+pooled_run() {
+  local server before log=$work/pgbench.log
+  server=$(head -n 1 "$PGDATA/postmaster.pid")
+  before=$(backends_time "$server")
+  "$PG_BIN/pgbench" -n -c "$2" -j 1 -T "$3" -f "$work/pooled_$1" -h "$work" -p $pooled_port -U app postgres >"$log" 2>&1 ||
+    { tail -5 "$log" >&2; die "pgbench failed"; }
+  awk -v spent="$(backends_time "$server")" -v before="$before" '
+    /^number of transactions actually processed/ { split($6, number, "/") }
+    /^tps/ { print $3, (spent - before) / number[1] / 1000 }' "$log"
+}
+
+# pooled_times: into $work/pooled.TENANTS.CLIENTS.SIDE and $work/pooled.cpu.TENANTS.CLIENTS.SIDE; the sides take turns.
 pooled_times() {
   local many clients side round order=$pooled_sides key
   start_pgbouncer
@@ -64,11 +84,14 @@ pooled_times() {
     for clients in $pooled_clients; do
       for ((round = 0; round <= pooled_rounds; round++)); do
         for side in $order; do
-          key=$work/pooled.$many.$clients.$side
-          # Round 0 only warms up.
-          "$PG_BIN/pgbench" -n -c "$clients" -j 1 -T "$([ "$round" = 0 ] && echo 1 || echo $pooled_seconds)" -f "$work/pooled_$side" \
-            -h "$work" -p $pooled_port -U app postgres >"$work/pgbench.log" 2>&1 || { tail -5 "$work/pgbench.log" >&2; die "pgbench failed"; }
-          [ "$round" = 0 ] || sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$work/pgbench.log" >>"$key"
+          key=$many.$clients.$side
+          if [ $round = 0 ]; then
+            pooled_run "$side" "$clients" 1 >/dev/null  # only warms up
+          else
+            pooled_run "$side" "$clients" $pooled_seconds >"$work/pooled_result"
+            cut -d ' ' -f 1 "$work/pooled_result" >>"$work/pooled.$key"
+            cut -d ' ' -f 2 "$work/pooled_result" >>"$work/pooled.cpu.$key"
+          fi
         done
         order=$(turned "$order")
       done
@@ -78,19 +101,24 @@ pooled_times() {
 }
 
 pooled_table() {
-  local many clients side cells head=() key shown
+  local many clients side cells head=() key kind shown
+  local -A kind_title=([tps]='Transactions per second' [cpu]="Microseconds of the server's processor per transaction")
   for clients in $pooled_clients; do head+=("clients: $clients" ratio); done
   for many in $pooled_tenants; do
-    table pooled "Transactions per second through PgBouncer, $(grouped "$many") tenants in turn at random (median of $pooled_rounds)" "" "${head[@]}"
-    for side in $pooled_sides; do
-      cells=()
-      for clients in $pooled_clients; do
-        key=pooled.$many.$clients
-        shown=$(times_as "$key.$side" "$key.context")
-        plotted pooled "$many" "$clients" "$side" "$(ms "$key.$side" 0)" "$shown"
-        cells+=("$(grouped "$(ms "$key.$side" 0)")" "$shown")
+    for kind in cpu tps; do
+      table pooled "${kind_title[$kind]} through PgBouncer, $(grouped "$many") tenants at random (median of $pooled_rounds)" "" "${head[@]}"
+      for side in $pooled_sides; do
+        cells=()
+        for clients in $pooled_clients; do
+          key=pooled.$many.$clients
+          [ $kind = tps ] || key=pooled.cpu.$many.$clients
+          shown=$(times_as "$key.$side" "$key.context")
+          plotted pooled "$kind" "$many" "$clients" "$side" "$(ms "$key.$side" 0)" "$shown"
+          [ "$side.$kind" != protected.cpu ] || shown=$(judged "$shown" 1.03)
+          cells+=("$(grouped "$(ms "$key.$side" 0)")" "$shown")
+        done
+        row "${pooled_title[$side]}" "${cells[@]}"
       done
-      row "${pooled_title[$side]}" "${cells[@]}"
     done
   done
 }

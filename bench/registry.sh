@@ -81,8 +81,8 @@ registry_times() {
 
 # count_registry CASE TENANT SIDE PROTOCOL: puts the instructions into cost[CASE TENANT SIDE PROTOCOL].
 count_registry() {
-  local first='' statement rounds=(20 60)
-  [ "$2" != largest ] || rounds=(5 10)
+  local first='' statement rounds=(10 30)
+  [ "$2" != largest ] || rounds=(3 6)
   statement=$(registry_statement "$1" "$2" "$3")
   if [ "$4" = prepared ]; then
     first="PREPARE q AS $statement;"

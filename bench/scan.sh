@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2004 # bench/run has the variables
 
 scan_sizes=1000000
-declare -A scan_rounds=([1000000]=31 [10000000]=7)
+declare -A loaded=()  # what parts share
+declare -A scan_rounds=([1000000]=31 [10000000]=5)
 scan_quickly() { scan_rounds[1000000]=5; }
 scan_largely() { scan_sizes+=' 10000000'; }
 

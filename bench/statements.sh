@@ -59,12 +59,22 @@ prepared_of() {
 # Everything is undone, so that each transaction finds the same rows.
 undone() { printf '%s\n' 'BEGIN;' "$@" 'ROLLBACK;'; }
 
+# statement_rounds CASE SCHEMA: how many transactions warm up, and how many count.
+statement_rounds() {
+  case $1.$2 in
+    insert.*) echo 2 4 ;;
+    *.grown_2000000) echo 5 10 ;;
+    *.grown_*) echo 20 40 ;;
+    *) echo 100 200 ;;
+  esac
+}
+
 # count_statement CASE SIDE PROTOCOL [SCHEMA]: counts it as cost[CASE SIDE PROTOCOL SCHEMA], and sees to it that its answers are
 # those of the hand-written one, which comes first.
 count_statement() {
-  local first='' statement rounds=("$warm" "$((steady / 2))") key="$1 $2 $3 ${4:-small}"
+  local first='' statement rounds key="$1 $2 $3 ${4:-small}"
   statement=$(statement_of "$1" "$2" "${4:-small}")
-  [ "$1" != insert ] || rounds=(2 4)
+  read -ra rounds <<<"$(statement_rounds "$1" "${4:-small}")"
   if [ "$3" = extended ]; then
     count_wire "$key" "$statement" "${rounds[@]}"
     return
