@@ -19,11 +19,13 @@ measured() {
         check_sums $((warm_up + steady))
         ;;
       registry_*)
-        count_registry "${1#registry_}" median "$side" "$2"
+        queue_registry "${1#registry_}" median "$side" "$2"
+        count_queued rls_tenant
         cost[$side $1 $2]=${cost[${1#registry_} median $side $2]}
         ;;
       *)
-        count_statement "$1" "$side" "$2"
+        queue_statement "$1" "$side" "$2"
+        count_queued rls_tenant
         cost[$side $1 $2]=${cost[$1 $side $2 small]}
         ;;
     esac

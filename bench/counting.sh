@@ -20,31 +20,46 @@ in_transaction() { printf '%s\n' 'BEGIN;' "$@" 'COMMIT;'; }
 # 7 of 1,000, whose inverse is 143, and row r is that of tenant 1 + r % 1000.
 row_of() { echo $((($1 * 143 + 999) % 1000 + 1000)); }
 
-# input FIRST TRANSACTION WARM STEADY: what the server reads: FIRST once, and TRANSACTION for one tenant after the other.
-# Two calls of pg_sleep() mark the part that counts.
-input() {
+# queue KEY FIRST TRANSACTION WARM STEADY: adds to what the server reads: FIRST once, and TRANSACTION for one tenant after the
+# other. Two calls of pg_sleep() mark the part that counts.
+queue() {
   local i transaction
-  printf '%s\n' 'SET SESSION AUTHORIZATION app;' "$1"
-  for ((i = 0; i < $3 + $4; i++)); do
-    [ "$i" != "$3" ] || echo 'SELECT pg_sleep(0);'
-    transaction=${2//@/${tenants[i % 1000]}}
-    printf '%s\n' "${transaction//#/$(row_of "$i")}"
-  done
-  echo 'SELECT pg_sleep(0);'
+  queued+=("$1") queued_steady+=("$5")
+  {
+    printf '%s\n' 'SET SESSION AUTHORIZATION app;' 'DEALLOCATE ALL;' "$2"
+    for ((i = 0; i < $4 + $5; i++)); do
+      [ "$i" != "$4" ] || echo 'SELECT pg_sleep(0);'
+      transaction=${3//@/${tenants[i % 1000]}}
+      printf '%s\n' "${transaction//#/$(row_of "$i")}"
+    done
+    echo 'SELECT pg_sleep(0);'
+  } | grep -v '^$' >>"$work/input"
 }
 
-# count KEY LIBRARY FIRST TRANSACTION [WARM STEADY]: puts the instructions per transaction into cost[KEY], for a server
-# with LIBRARY loaded as in production.
+# count_queued LIBRARY: puts the instructions per transaction of all that is queued into cost[KEY], for a server with LIBRARY
+# loaded as in production. The answers go to $work/answers, and those of the first, second… in the queue to $work/answers.1…
 declare -A cost
-count() {
-  local many=${6:-$steady} out=$work/callgrind.out
-  say "counting instructions: $1"
-  input "$3" "$4" "${5:-$warm}" "$many" | grep -v '^$' >"$work/input"
+queued=() queued_steady=()
+count_queued() {
+  local out=$work/callgrind.out i
+  say "counting instructions: ${queued[0]} (${#queued[@]})"
+  rm -f "$out".* "$work"/answers.*
   as_server valgrind --tool=callgrind --callgrind-out-file="$out" --dump-before=pg_sleep \
-    "$PG_BIN/postgres" --single -D "$PGDATA" -c session_preload_libraries="$2" -c jit=off postgres \
+    "$PG_BIN/postgres" --single -D "$PGDATA" -c session_preload_libraries="$1" -c jit=off postgres \
     <"$work/input" >"$work/answers" 2>"$work/single.log" || { tail -20 "$work/single.log" >&2; die "the server failed"; }
   if grep -E 'ERROR:|WARNING:|FATAL:' "$work/single.log" >&2; then die "a statement failed"; fi
-  cost[$1]=$(($(sed -n 's/^totals: //p' "$out.2") / many))  # the part between the marks
+  awk -v out="$work/answers." '{ print >(out (1 + int(marks / 2))) } /pg_sleep = "/ { marks++ }' "$work/answers"
+  for ((i = 0; i < ${#queued[@]}; i++)); do
+    cost[${queued[i]}]=$(($(sed -n 's/^totals: //p' "$out.$((2 * i + 2))") / queued_steady[i]))  # the part between its marks
+  done
+  queued=() queued_steady=()
+  rm "$work/input"
+}
+
+# count KEY LIBRARY FIRST TRANSACTION [WARM STEADY]: one alone.
+count() {
+  queue "$1" "$3" "$4" "${5:-$warm}" "${6:-$steady}"
+  count_queued "$2"
 }
 
 # check_sums COUNT: dies unless the last run answered that many transactions with what their tenants must see.

@@ -21,11 +21,11 @@ growth_table() {
   for rows in $growth_sizes; do head+=("by hand, $(grouped "$rows") rows" "\`protect()\`"); done
   table growth "Growth: instructions per transaction with 20, 200 and 2,000 rows a tenant, simple protocol" "" "${head[@]}" \
     "exponent by hand" "\`protect()\`" "\`current_setting()\`"
+  for rows in $growth_sizes; do count_statements simple "$statement_cases" "$growth_sides" "grown_$rows"; done
   for name in $statement_cases; do
     cells=()
     for rows in $growth_sizes; do
       for side in $growth_sides; do
-        count_statement "$name" "$side" simple "grown_$rows"
         plotted growth "$name" "$side" "$rows" "${cost[$name $side simple grown_$rows]}"
       done
       cells+=("$(grouped "${cost[$name handwritten simple grown_$rows]}")"

@@ -17,8 +17,8 @@ partitions_load() {
 # many count. A plan that names one partition takes a tenant of each; the others open all of them every time.
 partition_rounds() {
   case $1 in
-    handwritten | protected) echo "1100 $steady" ;;
-    *) echo "5 20" ;;
+    handwritten | protected) echo '1100 200' ;;
+    *) echo '5 10' ;;
   esac
 }
 

@@ -65,25 +65,48 @@ statement_rounds() {
     insert.*) echo 2 4 ;;
     *.grown_2000000) echo 5 10 ;;
     *.grown_*) echo 20 40 ;;
-    *) echo 100 200 ;;
+    *) echo 40 100 ;;
   esac
 }
 
-# count_statement CASE SIDE PROTOCOL [SCHEMA]: counts it as cost[CASE SIDE PROTOCOL SCHEMA], and sees to it that its answers are
-# those of the hand-written one, which comes first.
-count_statement() {
-  local first='' statement rounds key="$1 $2 $3 ${4:-small}"
+# queue_statement CASE SIDE PROTOCOL [SCHEMA]: to be counted as cost[CASE SIDE PROTOCOL SCHEMA].
+queue_statement() {
+  local first='' statement rounds
   statement=$(statement_of "$1" "$2" "${4:-small}")
   read -ra rounds <<<"$(statement_rounds "$1" "${4:-small}")"
-  if [ "$3" = extended ]; then
-    count_wire "$key" "$statement" "${rounds[@]}"
-    return
-  fi
   [ "$3" = simple ] || prepared_of "$statement"
-  count "$key" rls_tenant "$first" "$(undone "$set_local" "$(padded "$statement" 330)")" "${rounds[@]}"
-  sed -n 's/^.* = "\(.*\)".*(typeid.*/\1/p' "$work/answers" | grep -v '^$' >"$work/answers.$2" || true
-  [ "$1" = insert ] || [ -s "$work/answers.$2" ] || die "$1 $2 gave no rows"
-  cmp -s "$work/answers.handwritten" "$work/answers.$2" || die "$1: $2 gives other rows"
+  queue "$1 $2 $3 ${4:-small}" "$first" "$(undone "$set_local" "$(padded "$statement" 330)")" "${rounds[@]}"
+}
+
+# same_answers CASE COUNT: sees to it that in the queue the answers of so many sides of a case, the hand-written first, are the same.
+same_answers() {
+  local i hand=$work/answers.hand
+  for ((i = answered + 1; i <= answered + $2; i++)); do
+    sed -n 's/^.* = "\(.*\)".*(typeid.*/\1/p' "$work/answers.$i" | grep -v '^$' >"$work/answers.side" || true
+    [ $i != $((answered + 1)) ] || cp "$work/answers.side" "$hand"
+    # pg_sleep() answers nothing.
+    [ "$1" = insert ] || [ -s "$hand" ] || die "$1 gave no rows"
+    cmp -s "$hand" "$work/answers.side" || die "$1: side $((i - answered)) gives other rows"
+  done
+  answered=$((answered + $2))
+}
+
+# count_statements PROTOCOL CASES SIDES [SCHEMA]: all of them.
+count_statements() {
+  local name side rounds answered=0 schema=${4:-small}
+  for name in $2; do
+    for side in $3; do
+      if [ "$1" = extended ]; then
+        read -ra rounds <<<"$(statement_rounds "$name" "$schema")"
+        count_wire "$name $side $1 $schema" "$(statement_of "$name" "$side" "$schema")" "${rounds[@]}"
+      else
+        queue_statement "$name" "$side" "$1" "$schema"
+      fi
+    done
+  done
+  [ "$1" != extended ] || return 0
+  count_queued rls_tenant
+  for name in $2; do same_answers "$name" "$(wc -w <<<"$3")"; done
 }
 
 statements_table() {
@@ -93,10 +116,11 @@ statements_table() {
   for protocol in simple extended prepared; do
     table statements "Instructions per transaction with one statement, on 20,000 rows: ${protocol_title[$protocol]}" "" "${names[@]}"
     if [ $protocol = extended ]; then start_counting; fi
+    count_statements $protocol "$statement_cases" "$sides"
+    if [ $protocol = extended ]; then stop_cluster; fi
     for name in $statement_cases; do
       cells=()
       for side in $sides; do
-        count_statement "$name" "$side" $protocol
         shown=$(ratio "${cost[$name $side $protocol small]}" "${cost[$name handwritten $protocol small]}")
         plotted statements "$protocol" "$name" "$side" "$shown"
         case $side in
@@ -107,6 +131,5 @@ statements_table() {
       done
       row "${case_title[$name]}" "${cells[@]}"
     done
-    if [ $protocol = extended ]; then stop_cluster; fi
   done
 }
