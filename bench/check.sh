@@ -6,40 +6,41 @@ recorded=$top/bench/recorded
 check_quickly() { partition_counts=128 registry_rows=500000 partition_sides='handwritten protected' registry_sides=$partition_sides; }
 check_load() { each load partitions registry; }
 
-# measured SUBJECT PROTOCOL: counts both sides of a recorded ratio as cost[SIDE SUBJECT PROTOCOL]. A subject is a schema of
-# bench/data.sql or bench/partitions.sql, whose transactions read 20 rows, or a case of the statements or of the registry.
-measured() {
-  local side first statement warm_up=$warm
-  for side in handwritten protected; do
-    case $1 in
-      small | parts_*)
-        lookup "$2" "$1" "$side"
-        [ "$1" = small ] || warm_up=1100  # until each partition is in the caches
-        count "$side $1 $2" rls_tenant "$first" "$(in_transaction "$set_local" "$(padded "$statement")")" "$warm_up" "$steady"
-        check_sums $((warm_up + steady))
-        ;;
-      registry_*)
-        queue_registry "${1#registry_}" median "$side" "$2"
-        count_queued rls_tenant
-        cost[$side $1 $2]=${cost[${1#registry_} median $side $2]}
-        ;;
-      *)
-        queue_statement "$1" "$side" "$2"
-        count_queued rls_tenant
-        cost[$side $1 $2]=${cost[$1 $side $2 small]}
-        ;;
-    esac
-  done
+# queue_recorded SUBJECT PROTOCOL SIDE: one side of a recorded ratio, to be counted as cost[SUBJECT PROTOCOL SIDE]. A subject is a
+# schema of bench/data.sql or bench/partitions.sql, whose transactions read 20 rows, or a case of the statements, or of the registry
+# for its median tenant.
+queue_recorded() {
+  local first statement warm_up=$warm
+  case $1 in
+    small | parts_*)
+      lookup "$2" "$1" "$3"
+      [ "$1" = small ] || warm_up=1100  # until each partition is in the caches
+      queue "$*" "$first" "$(in_transaction "$set_local" "$(padded "$statement")")" "$warm_up" "$steady"
+      ;;
+    registry_*) queue_registry "${1#registry_}" median "$3" "$2" ;;
+    *) queue_statement "$1" "$3" "$2" ;;
+  esac
+  queued[-1]=$*
 }
 
 # check_ratios: one line for each recorded ratio, in TAP.
 check_ratios() {
-  local subject protocol before now number=0 failed=0 verdict
+  local subject protocol side before now number=0 failed=0 verdict place=0
+  while read -r subject protocol before; do
+    for side in handwritten protected; do queue_recorded "$subject" "$protocol" "$side"; done
+  done <"$recorded"
+  count_queued rls_tenant
   echo "1..$(grep -c . "$recorded")"
   while read -r subject protocol before; do
+    for side in handwritten protected; do
+      place=$((place + 1))
+      case $subject in
+        small) check_sums $((warm + steady)) "$place" ;;
+        parts_*) check_sums $((1100 + steady)) "$place" ;;
+      esac
+    done
     number=$((number + 1)) verdict=ok
-    measured "$subject" "$protocol"
-    now=$(ratio "${cost[protected $subject $protocol]}" "${cost[handwritten $subject $protocol]}")
+    now=$(ratio "${cost[$subject $protocol protected]}" "${cost[$subject $protocol handwritten]}")
     if awk -v now="$now" -v before="$before" 'BEGIN { exit now + 0 <= 1.05 * before ? 1 : 0 }'; then
       verdict='not ok' failed=1
     fi

@@ -62,10 +62,11 @@ count() {
   count_queued "$2"
 }
 
-# check_sums COUNT: dies unless the last run answered that many transactions with what their tenants must see.
+# check_sums COUNT [PLACE]: dies unless the first in the last queue, or the one in that place, answered that many transactions with
+# what their tenants must see.
 check_sums() {
   awk -v count="$1" '{ sum[NR - 1] = $2 } END { for (i = 0; i < count; i++) print sum[i % NR] }' "$work/tenants" |
-    cmp -s - <(sed -n 's/^.*sum = "\([0-9]*\)".*/\1/p' "$work/answers") || die "a tenant sees other rows than its own"
+    cmp -s - <(sed -n 's/^.*sum = "\([0-9]*\)".*/\1/p' "$work/answers.${2:-1}") || die "a tenant sees other rows than its own"
 }
 
 # --- Over the wire
