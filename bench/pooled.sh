@@ -5,12 +5,12 @@
 # measured without and with that SET LOCAL: an application that writes its WHERE has the tenant from somewhere, too.
 #
 # The machine runs pgbench and PgBouncer as well, so beside the transactions per second stands the processor's time that the
-# server's backends took for each.
+# server's backends took for each. Many short runs in turn suffer less from what else the machine does than few long ones.
 # shellcheck shell=bash disable=SC2154,SC2034,SC2004,SC2016 # bench/run has the variables; backquotes are Markdown's
 
 pooled_sides='handwritten context protected setting' pooled_clients='1 2 8 64' pooled_tenants='10000 50000'
-pooled_rounds=9 pooled_seconds=3 pooled_port=6432
-pooled_quickly() { pooled_rounds=1 pooled_seconds=2 pooled_tenants=50000; }
+pooled_rounds=31 pooled_seconds=1 pooled_port=6432
+pooled_quickly() { pooled_rounds=3 pooled_tenants=50000; }
 declare -A pooled_title=(
   [handwritten]="hand-written \`WHERE\` alone"
   [context]="hand-written \`WHERE\`, and the same \`SET LOCAL\`"

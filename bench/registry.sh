@@ -1,8 +1,8 @@
 # For bench/run: real data, the registry of Debian's packages that the demo has, with more tenants and more rows.
 # shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
 
-registry_rows=${REGISTRY_ROWS:-1000000} registry_sides=$sides registry_rounds=15
-registry_quickly() { registry_rows=${REGISTRY_ROWS:-500000} registry_rounds=5; }
+registry_rows=${REGISTRY_ROWS:-1000000} registry_sides=$sides registry_rounds=101
+registry_quickly() { registry_rows=${REGISTRY_ROWS:-500000} registry_rounds=15; }
 registry_largely() { registry_rows=${REGISTRY_ROWS:-10000000}; }
 registry_cases='lookup page aggregate join'
 declare -A registry_title=(
