@@ -22,21 +22,34 @@ partition_rounds() {
   esac
 }
 
+# count_partitions COUNT PROTOCOL: counts all sides as cost[SIDE COUNT PROTOCOL].
+count_partitions() {
+  local side rounds first statement place=0
+  for side in $partition_sides; do
+    lookup "$2" "parts_$1" "$side"
+    read -ra rounds <<<"$(partition_rounds "$side")"
+    queue "$side $1 $2" "$first" "$(in_transaction "$set_local" "$(padded "$statement")")" "${rounds[@]}"
+  done
+  count_queued rls_tenant
+  for side in $partition_sides; do
+    read -ra rounds <<<"$(partition_rounds "$side")"
+    place=$((place + 1))
+    check_sums $((rounds[0] + rounds[1])) $place
+  done
+}
+
 partitions_table() {
-  local count side protocol cells rounds shown base first statement
+  local count side protocol cells shown
+  for count in $partition_counts; do
+    for protocol in simple prepared; do count_partitions "$count" $protocol; done
+  done
   table partitions "Instructions per transaction that reads 20 of 20,000 rows of a partitioned table" "" \
     "simple protocol" ratio prepared ratio
   for count in $partition_counts; do
     for side in $partition_sides; do
       cells=()
       for protocol in simple prepared; do
-        lookup "$protocol" "parts_$count" "$side"
-        read -ra rounds <<<"$(partition_rounds "$side")"
-        count "$side $count $protocol" rls_tenant "$first" \
-          "$(in_transaction "$set_local" "$(padded "$statement")")" "${rounds[@]}"
-        check_sums $((rounds[0] + rounds[1]))
-        base=${cost[handwritten $count $protocol]}
-        shown=$(ratio "${cost[$side $count $protocol]}" "$base")
+        shown=$(ratio "${cost[$side $count $protocol]}" "${cost[handwritten $count $protocol]}")
         plotted partitions "$protocol" "$count" "$side" "$shown"
         [ "$side" != protected ] || shown=$(judged "$shown" 1.03)
         cells+=("$(grouped "${cost[$side $count $protocol]}")" "$shown")
