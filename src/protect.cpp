@@ -382,18 +382,23 @@ const char *with_condition(const Plan *plan, Relation relation, Node *expression
   return psprintf("(%s) AND (%s)", access_condition(plan), deparse_condition(relation, expression));
 }
 
-// tenant_access as the caller asked for it: the tenant condition and theirs.
+// tenant_access as the caller asked for it: the tenant condition and theirs. It is altered in its place: without it the
+// guard would refuse what one statement leaves for the next.
 void plan_given_access(Plan *plan, Relation relation, const char *access) {
   Node *wanted = parse_access(relation, access);
   const char *condition = with_condition(plan, relation, wanted);
   const Policy *policy = policy_named(plan, access_name);
   if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
-  if (policy != nullptr && policy->to_public && policy->commands == all_commands && policy->check == nullptr &&
-      reads_as(policy->qual, relation, condition)) {
+  if (policy == nullptr || policy->commands != all_commands) {
+    drop_policy(plan, access_name);
+    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
     return;
   }
-  drop_policy(plan, access_name);
-  add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
+  const bool checks_alike = policy->check == nullptr || reads_as(policy->check, relation, condition);
+  if (policy->to_public && reads_as(policy->qual, relation, condition) && checks_alike) return;
+  add(plan, psprintf("ALTER POLICY %s ON %s%s USING (%s)%s", access_name, plan->relation,
+                     policy->to_public ? "" : " TO PUBLIC", condition,
+                     checks_alike ? "" : psprintf(" WITH CHECK (%s)", condition)));
 }
 
 // Whether the table changes from the form of one tenant to that of memberships, or back.
