@@ -393,19 +393,23 @@ const char *with_condition(const Plan *plan, Relation relation, Node *expression
   return psprintf("(%s) AND (%s)", access_condition(plan), deparse_condition(relation, expression));
 }
 
-// tenant_access as the caller asked for it: the tenant condition and theirs. Another one goes at once; what makes the
-// new one is for when the floor is there: in between nobody shall see by the new floor what the new access holds back.
-const char *plan_given_access(Plan *plan, Relation relation, const char *access) {
+// tenant_access as the caller asked for it: the tenant condition and theirs. It is altered in its place: without it the
+// guard would refuse what one statement leaves for the next.
+void plan_given_access(Plan *plan, Relation relation, const char *access) {
   Node *wanted = parse_access(relation, access);
   const char *condition = with_condition(plan, relation, wanted);
   const Policy *policy = policy_named(plan, access_name);
   if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
-  if (policy != nullptr && policy->to_public && policy->commands == all_commands && policy->check == nullptr &&
-      reads_as(policy->qual, relation, condition)) {
-    return nullptr;
+  if (policy == nullptr || policy->commands != all_commands) {
+    drop_policy(plan, access_name);
+    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
+    return;
   }
-  drop_policy(plan, access_name);
-  return psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition);
+  const bool checks_alike = policy->check == nullptr || reads_as(policy->check, relation, condition);
+  if (policy->to_public && reads_as(policy->qual, relation, condition) && checks_alike) return;
+  add(plan, psprintf("ALTER POLICY %s ON %s%s USING (%s)%s", access_name, plan->relation,
+                     policy->to_public ? "" : " TO PUBLIC", condition,
+                     checks_alike ? "" : psprintf(" WITH CHECK (%s)", condition)));
 }
 
 // Whether the table changes from the form of one tenant to that of memberships, or back.
@@ -499,10 +503,12 @@ List *protect_statements(Oid relid, const char *column, const char *access, cons
   Relation relation = table_open(relid, AccessShareLock);
   find_public_rows(&plan, relation, public_read);
   if (plan.says_public && plan.public_read == nullptr) drop_public_access(&plan);
-  const char *given = access != nullptr ? plan_given_access(&plan, relation, access) : nullptr;
   plan_isolation(&plan, relation);
-  if (given != nullptr) add(&plan, given);
-  if (access == nullptr) plan_present_access(&plan, relation);
+  if (access != nullptr) {
+    plan_given_access(&plan, relation, access);
+  } else {
+    plan_present_access(&plan, relation);
+  }
   if (plan.public_read != nullptr) plan_public_access(&plan, relation);
   table_close(relation, NoLock);
   plan_row_security(&plan);
