@@ -264,8 +264,13 @@ void note_moved(Watch *watch, const TriggerData *data) {
     forgets_moved_rows = true;
   }
   Moved *moved = static_cast<Moved *>(palloc(sizeof(Moved)));
-  *moved = {moved_rows, statement_number(), GetCurrentTransactionIdIfAny(), rule->root,
-            make_values(rule->count + 1, TopTransactionContext), watch->tenant, watch->tenant_type};
+  *moved = {moved_rows,
+            statement_number(),
+            GetCurrentTransactionIdIfAny(),
+            rule->root,
+            make_values(rule->count + 1, TopTransactionContext),
+            watch->tenant,
+            watch->tenant_type};
   for (int i = 0; i <= rule->count; i++) {
     const RestrictedColumn &column = i < rule->count ? rule->columns[i] : watch->tenant;
     moved->row.nulls[i] = watch->before.nulls[i];
