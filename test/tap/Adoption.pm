@@ -7,10 +7,9 @@ use warnings;
 use Cluster;
 use Digest::MD5 qw(md5_hex);
 use Exporter qw(import);
-use List::Util qw(max);
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(make_database tenant_id key_of first_count start_clients phase stop_clients $tenants %table);
+our @EXPORT = qw(make_database tenant_id key_of start_clients phase stop_clients $tenants %table);
 
 our $tenants = 12;
 
@@ -126,8 +125,6 @@ sub make_database {
 # What clients look at: all but the tables of which the steps repair rows.
 my @looked_at = grep { !/^(comment|payment|refund)$/ && $table{$_}{column} ne '*' } sort keys %table;
 my @written = grep { $table{$_}{column} =~ /_id$/ && $_ ne 'orders' } @looked_at;
-
-sub first_count { return $table{$_[0]}{rows}; }
 
 # The clients' directory; the phase that they are in lies in a file: a number, who sets the context how, and whether they write WHERE.
 my ($directory, @pids, $number);

@@ -7,7 +7,6 @@ use warnings;
 use Adoption;
 use Cluster;
 use Test::More;
-use Time::HiRes qw(time);
 
 # What the guide has: the SQL of its steps and of their undoing, by name.
 my $guide = slurp("$top/doc/adoption.md");
@@ -16,7 +15,7 @@ while ($guide =~ /^<!-- (step|undo): (\w+) -->\n```sql\n(.*?)^```$/msg) { $sql{"
 my $blocks = () = $guide =~ /^```sql$/mg;
 is(scalar keys %sql, $blocks, 'each piece of SQL in the guide has a name by which it is run here');
 
-my $server = Cluster->start('adoption', q{log_min_messages = debug1}, q{log_min_error_statement = panic});
+my $server = Cluster->start('adoption', 'log_min_messages = notice');
 $server->database('app');
 make_database($server->connect('app'));
 my $dba = $server->connect('app');
@@ -61,10 +60,8 @@ sub answers {
 sub take {
   my ($name) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
-  my $start = time;
   my ($status, $output) = run_sql($sql{$name} // die "the guide has no $name\n");
   $said .= $output;
-  diag($name, ' ', time - $start, ' s, again ', scalar(() = $output =~ /trying again/g)) if $ENV{ADOPTION_TIMES};
   is($status, 0, "$name: runs") or diag(grep { !/DEBUG: / } map { "$_\n" } split /\n/, $output);
   return answers($output);
 }
@@ -156,9 +153,9 @@ my $blocker = $server->connect('app');
 $blocker->begin_work;
 $blocker->do('LOCK TABLE contact IN ROW EXCLUSIVE MODE');
 my $impatient = $server->connect('app', options => '-c lock_timeout=50ms');
-refused($impatient, 'CREATE INDEX CONCURRENTLY contact_tenant_idx ON contact (org_id)', '55P03', qr/lock timeout/, 'a build of an index that gives up');
+refused($impatient, 'CREATE INDEX CONCURRENTLY contact_of_tenant_idx ON contact (org_id)', '55P03', qr/lock timeout/, 'a build of an index that gives up');
 $blocker->rollback;
-is(value($dba, q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'contact_tenant_idx'::regclass}), 0, 'leaves an invalid one');
+is(value($dba, q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'contact_of_tenant_idx'::regclass}), 0, 'leaves an invalid one');
 take('step index');
 is(rows($dba, 'SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid'), '', 'which the step makes anew');
 take('undo index');
@@ -184,7 +181,7 @@ if ($pid == 0) {
   require POSIX;
   POSIX::_exit((run_sql($sql{'step transition'}))[0]);
 }
-ok(wait_until(sub { $server->log =~ /canceling statement due to lock timeout/ && $server->log =~ /in use, trying again: SELECT rls_tenant\.exempt\('public', 'customer'/ }, 60),
+ok(wait_until(sub { $server->log =~ /in use, trying again: SELECT rls_tenant\.exempt\('public', 'customer'/ }, 60),
   'a statement that does not get its lock lets go');
 is(phase(@old), '', 'and the clients get on meanwhile');
 $blocker->rollback;
@@ -201,8 +198,7 @@ sub all_ways {
   }
 }
 all_ways('in transition', old => '1|1', new => '1|1', none => '55000', wrong => '22P02');
-my $plan = as_tenant('old', 'EXPLAIN (COSTS OFF) SELECT * FROM orders');
-like($plan, qr/Index Scan on orders_(org_id|tenant)_\w+\n.*Index Cond: \(org_id = \$0\)|Index Cond: \(org_id = .*InitPlan/s, 'the index serves the policy') or diag($plan);
+like(as_tenant('old', 'EXPLAIN (COSTS OFF) SELECT * FROM orders'), qr/InitPlan 1.*Index Cond: \(org_id = /s, 'the tenant is found once a statement, and an index by it');
 like(value($dba, q{SELECT detail FROM rls_tenant.guard_status() WHERE item = 'exempt: in transition'}), qr/public\.customer \(not_confined, rls_not_forced, no_tenant_column\)/,
   'guard_status() tells of the transition');
 like(rows($dba, q{SELECT rule, object FROM rls_tenant.audit('public', accepted => true) WHERE severity = 'accepted'}), qr/^not_confined\|public\.customer$/m, 'and so does the audit');
@@ -243,6 +239,13 @@ is(take_and_undo('switch', undef, 'new', 'bare'), '', 'nothing is left to do tha
 all_ways('afterwards', old => '55000', new => '1|1', none => '55000');
 refused($dba, 'ALTER TABLE customer DISABLE ROW LEVEL SECURITY', '42P16', qr/rls_off_with_policies/, 'the guard keeps it so');
 
+my $switched = picture();
+is(phase('new', 'where'), '', 'the new version, with its WHERE');
+take("undo $_") for 'switch', 'transition';
+take('step switch');
+same_lines(picture(), $switched, 'the short way, without a transition, leads to the same');
+is(phase('new', 'bare'), '', 'and the clients notice nothing');
+
 # 5. Verified
 
 # A table that clients do not look at.
@@ -254,6 +257,7 @@ $answers = take('step verify');
 unlike($answers, qr/^"?\w+"?\|[-0-9a-f]{36}\|\d/m, 'and else are equal');
 like($answers, qr/^relations with faults that are not exempt\|none$/m, 'the guard finds nothing wrong');
 unlike($answers, qr/^(leak|risk)\|/m, 'nor does the audit');
+like($answers, qr/^SELECT\|tenant_isolation\|.*org_id = rls_tenant\.current_tenant_uuid/m, 'and explain_access() tells by what a table is held');
 take('step finish');
 is(value($dba, q{SELECT string_agg(DISTINCT reason, ', ') FROM rls_tenant.exemption WHERE schema_name <> 'watch'}), 'the same for all tenants', 'what is left is exempt for good');
 is(stop_clients(), '', 'to the end the clients have met no error and no wrong row');
