@@ -1,11 +1,12 @@
 # rls_tenant: built with PGXS. make; make install; make installcheck [PG_CONFIG=/path/to/pg_config]
 
-EXTENSION = rls_tenant
+# The second is SQL alone: tests for pgTAP, without which it can be installed, and not created.
+EXTENSION = rls_tenant rls_tenant_tap
 # (VERSION is PGXS's own: that of PostgreSQL.)
 EXTENSION_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_tenant.control)
 MODULE_big = rls_tenant
 OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp)))
-DATA = $(wildcard sql/rls_tenant--*.sql)
+DATA = $(wildcard sql/rls_tenant*.sql)
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=rls_tenant

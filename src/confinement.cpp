@@ -213,8 +213,9 @@ const Node *open_branch(const Node *expression, AttrNumber attribute) {
 }
 
 const char *membership_of(const Policy *policy, AttrNumber attribute) {
-  if (policy->qual == nullptr || !IsA(policy->qual, BoolExpr)) return source_of_condition(policy->qual, attribute);
-  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(policy->qual);
+  const Node *expression = policy->qual != nullptr ? policy->qual : policy->check;
+  if (expression == nullptr || !IsA(expression, BoolExpr)) return source_of_condition(expression, attribute);
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
   const ListCell *cell;
   foreach (cell, boolean->boolop == AND_EXPR ? boolean->args : NIL) {
     const char *source = source_of_condition(static_cast<const Node *>(lfirst(cell)), attribute);

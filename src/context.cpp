@@ -48,6 +48,7 @@ bool drop_next_session_value = false;
 ProcessUtility_hook_type previous_utility = nullptr;
 
 void (*watcher)(Setting) = nullptr;
+void (*holder)(Setting, const ContextValue *) = nullptr;
 
 ContextSlot &slot_of(Setting setting) { return context_slots[static_cast<int>(setting)]; }
 const SettingWords &words_of(Setting setting) { return words[static_cast<int>(setting)]; }
@@ -365,6 +366,12 @@ const char *setting_name(Setting setting) { return words_of(setting).name; }
 ValueType setting_type(Setting setting) { return static_cast<ValueType>(setting_types[static_cast<int>(setting)]); }
 const ContextValue *present_context(Setting setting) { return present(slot_of(setting)); }
 void watch_context(void (*fn)(Setting)) { watcher = fn; }
+void hold_context(void (*fn)(Setting, const ContextValue *)) { holder = fn; }
+
+void make_context_unready() {
+  for (ContextSlot &slot : context_slots) make_unready(&slot);
+}
+
 bool one_tenant_per_transaction() { return one_tenant; }
 bool missing_context_raises() { return missing_context == missing_error; }
 
@@ -391,6 +398,7 @@ const ContextValue *read_context_slow(Setting setting) {
   note_transaction();
   ContextSlot &slot = slot_of(setting);
   const ContextValue *now = present(slot);
+  if (holder != nullptr && !IsParallelWorker()) holder(setting, now);  // a worker has what its leader was let read
   if (!slot.latched || !same_context_value(slot.reading, now)) {
     if (slot.latched && (one_tenant || slot.running > 0)) raise_context_changed(setting, slot.reading, now);
     if (now == nullptr && missing_context_raises()) {
@@ -427,6 +435,7 @@ void set_context_value(Setting setting, const char *value) {
   const ContextSlot &slot = slot_of(setting);
   if (value == nullptr && (slot.extra == nullptr || !set_by_session(slot.extra->source))) return;
   set_config_option(setting_name(setting), value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+  if (value != nullptr && holder != nullptr && !IsParallelWorker()) holder(setting, present(slot));
   // Going back to the default asks no check hook.
   if (value == nullptr && slot.latched && (one_tenant || slot.running > 0) &&
       !same_context_value(slot.reading, present(slot))) {

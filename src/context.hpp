@@ -30,6 +30,10 @@ const ContextValue *present_context(Setting setting);
 
 // Has fn called after each change of a setting, also while a transaction is undone: it may do nothing that can fail.
 void watch_context(void (*fn)(Setting));
+// Has fn called with what is about to be read, before it is; an error there refuses it. And what makes the next reads
+// ask it again.
+void hold_context(void (*fn)(Setting, const ContextValue *));
+void make_context_unready();
 // Where a value came from, in words: transaction, role, database, ...
 const char *source_word(GucSource source);
 

@@ -6,6 +6,7 @@
 #include "error_detail.hpp"
 #include "functions.hpp"
 #include "membership_parallel.hpp"
+#include "pins.hpp"
 #include "plan_constant.hpp"
 
 namespace rls_tenant {
@@ -132,6 +133,7 @@ void start(QueryDesc *query, int flags) {
     next(query, flags);
     return;
   }
+  check_session_user();
   for (Setting setting : all_settings) {
     if (bound.settings & setting_bit(setting)) bound.values[static_cast<int>(setting)] = bind_setting(setting);
   }

@@ -2,6 +2,7 @@
 
 #include "membership_answers.hpp"
 #include "membership_source.hpp"
+#include "pins.hpp"
 #include "plan_constant.hpp"
 
 namespace rls_tenant {
@@ -21,6 +22,10 @@ const char *setting_words(Setting setting) {
     appendStringInfo(&text, "\"%s\", %s", value->bytes(),
                      strcmp(source, "transaction") == 0 ? "set in this transaction, and gone with it"
                                                         : psprintf("a default that was pinned (%s)", source));
+  }
+  if (is_pinned(setting)) {
+    appendStringInfo(&text, "; role \"%s\" is pinned here, and can read nothing else",
+                     GetUserNameFromId(GetSessionUserId(), false));
   }
   if (!slot.latched) {
     appendStringInfoString(&text, "; not read yet");

@@ -151,7 +151,7 @@ List *new_faults(const Check *check, const Candidate *candidate) {
 const char *mend(Oid relid) {
   if (get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE) return nullptr;
   if (tenancy_of(relid).attribute == InvalidAttrNumber) return nullptr;
-  const char *problem = attempt([&] { run_statements(protect_statements(relid, nullptr, nullptr, nullptr)); });
+  const char *problem = attempt([&] { run_statements(protect_statements(relid, nullptr, nullptr, nullptr, nullptr)); });
   CommandCounterIncrement();
   return problem;
 }

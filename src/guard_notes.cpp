@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "catalog_image.hpp"
+#include "column_rule.hpp"
 #include "foreign_key_check.hpp"
 #include "transaction.hpp"
 
@@ -120,6 +121,8 @@ void note_command(TupleTableSlot *row) {
     note(relation_of(PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, Anum_pg_policy_polrelid, object));
   } else if (catalog == RewriteRelationId) {
     note(relation_of(RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class, object));
+  } else if (catalog == TriggerRelationId && !stands_aside()) {
+    check_column_rule(object, mode == mode_warn ? WARNING : ERROR);
   }
 }
 
@@ -142,10 +145,12 @@ bool is_irrelevant(const Node *statement) {
     case T_CreateSeqStmt:
     case T_AlterSeqStmt:
     case T_CreateFunctionStmt:
-    case T_CreateTrigStmt:
     case T_CommentStmt:
     case T_GrantStmt:
       return true;
+    case T_CreateTrigStmt:
+      return strcmp(strVal(llast(reinterpret_cast<const CreateTrigStmt *>(statement)->funcname)), restrict_columns) !=
+             0;
     default:
       return has_only(statement, {AT_ColumnDefault});
   }

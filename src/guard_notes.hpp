@@ -1,4 +1,5 @@
 // Which relations a transaction makes or alters: told by event triggers and by PostgreSQL's object access hook.
+// Triggers that are made for a column rule are judged at once.
 #pragma once
 
 #include "prelude.hpp"

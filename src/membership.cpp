@@ -169,7 +169,39 @@ Datum member_groups(FunctionCallInfo fcinfo, GroupType type, uint32 limit) {
   PG_RETURN_ARRAYTYPE_P(groups_array_of_role(answer, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
 }
 
+// Whether the user has the role in a group of the argument's type.
+template <typename Argument>
+bool user_has_role(Datum group, const char *role, const char *source) {
+  const Answer *answer = answer_of_source(source, strlen(source));
+  if (answer == nullptr) return false;
+  if (answer->type != Argument::type) raise_type(Argument::type, answer->type, source);
+  const int number = Argument::find(answer, group);
+  return number >= 0 && has_role(answer, number, role, static_cast<uint32>(strlen(role)));
+}
+
 }  // namespace
+
+bool user_has_role(Datum group, Oid type, const char *role, const char *source) {
+  switch (type) {
+    case UUIDOID:
+      return user_has_role<UuidArgument>(group, role, source);
+    case INT8OID:
+      return user_has_role<BigintArgument>(group, role, source);
+    case INT4OID:
+      return user_has_role<IntegerArgument>(group, role, source);
+    case INT2OID:
+      return user_has_role<SmallintArgument>(group, role, source);
+    case TEXTOID:
+    case VARCHAROID:
+      return user_has_role<TextArgument>(group, role, source);
+    default:
+      ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                      errmsg("membership source \"%s\" has no groups of type %s", source, format_type_be(type)),
+                      errdetail("A group is uuid, bigint, integer, smallint, text or varchar."),
+                      errhint("Give the tenant column one of these types.")));
+  }
+  pg_unreachable();
+}
 
 void membership_init() {
   membership_cache_init();

@@ -236,7 +236,8 @@ void release_pins(Pin **pins) {
 const StatementAnswers *current_statement() { return statement; }
 
 void enter_statement(StatementAnswers *answers) {
-  *answers = {statement, nullptr, nullptr, ++last_stamp, visible_own_changes};
+  ++last_stamp;
+  *answers = {statement, nullptr, nullptr, last_stamp, visible_own_changes, last_stamp};
   statement = answers;
   answer_stamp = answers->stamp;
 }

@@ -22,6 +22,7 @@ struct StatementAnswers {
   Pin *inner;  // what the statements of its functions were told
   uint64 stamp;
   uint64 own_changes;  // of the transaction, when the first pin was made
+  uint64 number;       // no other statement of the session has it
 };
 
 // The innermost, or nullptr.

@@ -5,6 +5,7 @@
 #include "condition.hpp"
 #include "functions.hpp"
 #include "policy_terms.hpp"
+#include "public_rows.hpp"
 
 namespace rls_tenant {
 
@@ -288,12 +289,9 @@ const char *floor_like(const Tenancy &table, uint32 needed) {
 
 // Permissive policies that each confine, without a RESTRICTIVE one behind them: the next policy opens the table.
 void judge_floor(List **faults, const Tenancy &table) {
-  uint32 floor = 0, needed = 0;
+  const uint32 floor = floor_commands(table.policies, table.attribute, true);
+  uint32 needed = 0;
   const ListCell *cell;
-  foreach (cell, table.policies) {
-    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
-    if (!policy->permissive && policy->to_public) floor |= confined_commands(policy, table.attribute);
-  }
   foreach (cell, table.policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
     if (!policy->permissive) continue;
@@ -307,6 +305,16 @@ void judge_floor(List **faults, const Tenancy &table) {
       table.attribute != InvalidAttrNumber ? protect_call(table.relid, table.attribute) : floor_like(table, needed));
 }
 
+// Rows that every tenant may read are no fault, but somebody should know of them.
+void tell_public_rows(List **faults, const Tenancy &table) {
+  Node *condition = public_condition(table.policies, table.attribute);
+  Relation relation = condition != nullptr ? try_relation_open(table.relid, AccessShareLock) : nullptr;
+  if (relation == nullptr) return;
+  add(faults, "public_rows", psprintf("every tenant may read rows where %s", deparse_condition(relation, condition)),
+      protect_call(table.relid, table.attribute, ", public_read => ''"));
+  relation_close(relation, AccessShareLock);
+}
+
 }  // namespace
 
 bool matches_missing_context(const Node *open) { return makes_something_of_null(const_cast<Node *>(open), nullptr); }
@@ -314,6 +322,7 @@ bool matches_missing_context(const Node *open) { return makes_something_of_null(
 List *policy_faults(const Tenancy &table) {
   List *faults = NIL;
   if (has_confining_policy(table) && !OidIsValid(table.ancestor)) judge_floor(&faults, table);
+  if (table.relation.row_security) tell_public_rows(&faults, table);
   const ListCell *cell;
   foreach (cell, table.policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));

@@ -6,24 +6,26 @@
 #include "condition.hpp"
 #include "functions.hpp"
 #include "membership_source.hpp"
+#include "public_rows.hpp"
 
 namespace rls_tenant {
 
 namespace {
 
-constexpr char isolation_name[] = "tenant_isolation";
 constexpr char access_name[] = "tenant_access";
 
 // The table while its statements are gathered.
 struct Plan {
   Oid relid;
-  const char *relation;    // its quoted name
-  AttrNumber tenant;       // the tenant attribute that the table has, InvalidAttrNumber if none
-  AttrNumber attribute;    // the one it shall have
-  const char *column;      // its quoted name
-  const char *membership;  // the source by which users see the rows of several tenants, or nullptr: of the context's
-  const char *getter;      // rls_tenant.current_tenant_…()
-  const char *condition;   // column = getter, or is_member(column)
+  const char *relation;     // its quoted name
+  AttrNumber tenant;        // the tenant attribute that the table has, InvalidAttrNumber if none
+  AttrNumber attribute;     // the one it shall have
+  const char *column;       // its quoted name
+  const char *membership;   // the source by which users see the rows of several tenants, or nullptr: of the context's
+  const char *getter;       // rls_tenant.current_tenant_…()
+  const char *condition;    // column = getter, or is_member(column)
+  const char *public_read;  // the rows that every tenant may read, with the test of the context; nullptr: none
+  bool says_public;         // the caller says which, or that there are none
   List *policies;
   List *statements;
 };
@@ -137,9 +139,15 @@ void find_column(Plan *plan, const char *column) {
   plan->condition = psprintf("%s.is_member(%s%s)", extension_schema, plan->column, second);
 }
 
+// A policy that says the tenant condition and nothing else: what the table's isolation is today, or nullptr.
+const Policy *present_isolation(const Plan *plan) {
+  const Policy *whole = policy_named(plan, whole_floor.name);
+  return whole != nullptr ? whole : policy_named(plan, public_floors[3].name);
+}
+
 // The source that the table's isolation asks today, or nullptr.
 const char *present_membership(const Plan *plan, const char *column) {
-  const Policy *policy = policy_named(plan, isolation_name);
+  const Policy *policy = present_isolation(plan);
   const AttrNumber attribute = column != nullptr ? get_attnum(plan->relid, column) : plan->tenant;
   return policy != nullptr && attribute > 0 ? membership_of(policy, attribute) : nullptr;
 }
@@ -188,20 +196,25 @@ void refuse_foreign_policy(const Plan *plan, const Policy *policy) {
   ereport(ERROR,
           (errcode(ERRCODE_DUPLICATE_OBJECT),
            errmsg("policy \"%s\" of %s is not one that protect() makes", policy->name, plan->relation),
-           errdetail("%s", policy->permissive ? "It is PERMISSIVE." : "It is RESTRICTIVE and says something else."),
+           errdetail("It is %s%s.", policy->permissive ? "PERMISSIVE" : "RESTRICTIVE",
+                     policy->permissive && strcmp(policy->name, public_name) != 0 ? "" : " and says something else"),
            errhint("Give it another name first: ALTER POLICY %s ON %s RENAME TO ...;", policy->name, plan->relation)));
 }
 
-// Whether a RESTRICTIVE policy says nothing but that one column is the tenant's, so that it can be made anew.
-bool is_plain_isolation(const Plan *plan, const Policy *policy) {
-  if (policy->permissive || policy->qual == nullptr || IsA(policy->qual, BoolExpr) || IsA(policy->qual, Const))
-    return false;
-  if (policy->check != nullptr && !equal(policy->check, policy->qual)) return false;
+// Whether a RESTRICTIVE policy says nothing but that one column is the tenant's (or, FOR SELECT, that or that the row
+// is public), so that it can be said anew.
+bool is_plain_floor(const Plan *plan, const Policy *policy, const Floor &floor) {
+  const Node *says = policy->qual != nullptr ? policy->qual : policy->check;
+  if (policy->permissive || says == nullptr || IsA(says, Const)) return false;
+  if (policy->check != nullptr && !equal(policy->check, says)) return false;
+  if (policy->commands != floor.commands && floor.commands != all_commands) return false;
   AttrNumber last = 0;
   with_syscache(RELOID, ObjectIdGetDatum(plan->relid),
                 [&](HeapTuple tuple) { last = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts; });
+  const bool of_public = floor.commands == command_select;
   for (AttrNumber attribute = 1; attribute <= last; attribute++) {
-    if (confines(policy->qual, attribute)) return true;
+    if (of_public && public_rows_of_floor(policy, attribute) != nullptr) return true;
+    if (!of_public && !IsA(says, BoolExpr) && confines(says, attribute)) return true;
   }
   return false;
 }
@@ -231,23 +244,136 @@ bool has_access_condition(const Plan *plan, Node *expression) {
                                  : says_isolated(expression);
 }
 
-void plan_isolation(Plan *plan) {
-  const Policy *policy = policy_named(plan, isolation_name);
-  if (policy != nullptr && !policy->permissive && policy->to_public &&
-      confined_commands(policy, plan->attribute) == all_commands && is_of_form(plan, policy)) {
-    return;
-  }
-  if (policy != nullptr && !is_plain_isolation(plan, policy)) refuse_foreign_policy(plan, policy);
-  drop_policy(plan, isolation_name);
-  add(plan,
-      psprintf("CREATE POLICY %s ON %s AS RESTRICTIVE USING (%s)", isolation_name, plan->relation, plan->condition));
-}
-
 // Reads the access that a caller asks for.
 Node *parse_access(Relation relation, const char *access) {
   return parse_condition(relation, access, "access",
                          "Write it as in CREATE POLICY … USING (…), for example 'owner_id = "
                          "rls_tenant.current_user_uuid()'.");
+}
+
+// Whether an expression is what a text of ours says, every name of which is qualified.
+bool reads_as(Node *expression, Relation relation, const char *text) {
+  const int level = NewGUCNestLevel();
+  set_for_level("search_path", "pg_catalog");
+  const bool result = equal(expression, parse_access(relation, text));
+  AtEOXact_GUC(true, level);
+  return result;
+}
+
+// The test that there is a context, so that who has none is told so by public rows, too.
+const char *with_context_test(const Plan *plan, const char *rows) {
+  const char *reader =
+      plan->membership == nullptr ? plan->getter : psprintf("%s.current_user_text()", extension_schema);
+  return psprintf("(%s) AND (%s IS NOT NULL)", rows, reader);
+}
+
+// The rows that the caller wants to be public, or those that are; an error if the condition cannot say it.
+void find_public_rows(Plan *plan, Relation relation, const char *condition) {
+  plan->says_public = condition != nullptr;
+  Node *rows = public_condition(plan->policies, plan->tenant);
+  if (plan->says_public) {
+    const char *hint =
+        "Write a condition on the row's own columns, such as 'is_published' or 'published_at <= now()'. Who of a "
+        "tenant sees what belongs into access.";
+    rows = *condition != '\0' ? parse_condition(relation, condition, "public_read", hint) : nullptr;
+    const char *problem = rows != nullptr ? public_condition_problem(rows) : nullptr;
+    if (problem != nullptr) {
+      ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                      errmsg("public_read cannot say which rows of %s are public", plan->relation),
+                      errdetail("%s", problem), errhint("%s", hint)));
+    }
+  }
+  if (rows != nullptr) plan->public_read = with_context_test(plan, deparse_condition(relation, rows));
+}
+
+// Whether a policy of a floor's name holds as it shall.
+bool is_as_wanted(const Plan *plan, Relation relation, const Policy *policy, const Floor &floor,
+                  const char *condition) {
+  if (policy->permissive || !policy->to_public || policy->commands != floor.commands) return false;
+  if (floor.commands == command_select) return reads_as(policy->qual, relation, condition);
+  return confined_commands(policy, plan->attribute) == floor.commands && is_of_form(plan, policy);
+}
+
+// A RESTRICTIVE policy, made or said anew. It is altered in its place, so that it holds in between.
+void plan_floor(Plan *plan, Relation relation, const Floor &floor) {
+  const bool of_public = floor.commands == command_select;
+  const char *condition = of_public ? psprintf("(%s) OR (%s)", plan->public_read, plan->condition) : plan->condition;
+  const Policy *policy = policy_named(plan, floor.name);
+  if (policy != nullptr && is_as_wanted(plan, relation, policy, floor, condition)) return;
+  if (policy != nullptr && !is_plain_floor(plan, policy, floor)) refuse_foreign_policy(plan, policy);
+  StringInfoData statement;
+  initStringInfo(&statement);
+  if (policy != nullptr && policy->commands == floor.commands) {
+    appendStringInfo(&statement, "ALTER POLICY %s ON %s%s", floor.name, plan->relation,
+                     policy->to_public ? "" : " TO PUBLIC");
+  } else {
+    drop_policy(plan, floor.name);
+    appendStringInfo(&statement, "CREATE POLICY %s ON %s AS RESTRICTIVE", floor.name, plan->relation);
+    if (floor.commands != all_commands) appendStringInfo(&statement, " FOR %s", command_words(floor.commands));
+    policy = nullptr;
+  }
+  if (floor.commands != command_insert) appendStringInfo(&statement, " USING (%s)", condition);
+  if (floor.commands == command_insert || (policy != nullptr && policy->check != nullptr))
+    appendStringInfo(&statement, " WITH CHECK (%s)", condition);
+  add(plan, statement.data);
+}
+
+// Takes a RESTRICTIVE policy of the form that the table leaves.
+void drop_floor(Plan *plan, const Floor &floor) {
+  const Policy *policy = policy_named(plan, floor.name);
+  if (policy != nullptr && !is_plain_floor(plan, policy, floor)) refuse_foreign_policy(plan, policy);
+  drop_policy(plan, floor.name);
+}
+
+// The RESTRICTIVE policies. Those of the one form are there before those of the other go, so that there is no moment in
+// which the table is open; and public rows are admitted last, or no longer first of all.
+void plan_isolation(Plan *plan, Relation relation) {
+  if (plan->public_read == nullptr) {
+    plan_floor(plan, relation, whole_floor);
+    if (!plan->says_public) return;
+    for (const Floor &floor : public_floors) drop_floor(plan, floor);
+  } else {
+    for (const Floor &floor : public_floors) plan_floor(plan, relation, floor);
+    drop_floor(plan, whole_floor);
+  }
+}
+
+// Whether tenant_public is such as protect() makes: the rows that it admits, and the setting that it asks for.
+Node *rows_of_access(const Policy *policy, Setting *setting) {
+  const bool is_ours = policy->permissive && policy->commands == command_select;
+  return is_ours ? public_rows_of(policy->qual, setting) : nullptr;
+}
+
+// tenant_public goes.
+void drop_public_access(Plan *plan) {
+  const Policy *policy = policy_named(plan, public_name);
+  Setting setting;
+  if (policy != nullptr && rows_of_access(policy, &setting) == nullptr) refuse_foreign_policy(plan, policy);
+  drop_policy(plan, public_name);
+}
+
+// tenant_public, which admits the public rows. Where the caller does not say which, it stays as narrow as it is, and
+// only asks for the context that the form goes by.
+void plan_public_access(Plan *plan, Relation relation) {
+  const Policy *policy = policy_named(plan, public_name);
+  if (policy == nullptr) {
+    if (plan->says_public)
+      add(plan,
+          psprintf("CREATE POLICY %s ON %s FOR SELECT USING (%s)", public_name, plan->relation, plan->public_read));
+    return;
+  }
+  Setting setting;
+  Node *rows = rows_of_access(policy, &setting);
+  if (rows == nullptr) {
+    if (plan->says_public) refuse_foreign_policy(plan, policy);
+    return;
+  }
+  const char *condition =
+      plan->says_public ? plan->public_read : with_context_test(plan, deparse_condition(relation, rows));
+  const bool widens = plan->says_public && !policy->to_public;
+  if (!widens && reads_as(policy->qual, relation, condition)) return;
+  add(plan, psprintf("ALTER POLICY %s ON %s%s USING (%s)", public_name, plan->relation, widens ? " TO PUBLIC" : "",
+                     condition));
 }
 
 // The condition of tenant_access, and what else an expression says.
@@ -262,20 +388,17 @@ void plan_given_access(Plan *plan, Relation relation, const char *access) {
   const char *condition = with_condition(plan, relation, wanted);
   const Policy *policy = policy_named(plan, access_name);
   if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog");
-  const bool as_wanted = policy != nullptr && policy->permissive && policy->to_public &&
-                         policy->commands == all_commands && policy->check == nullptr &&
-                         equal(policy->qual, parse_access(relation, condition));
-  AtEOXact_GUC(true, level);
-  if (as_wanted) return;
+  if (policy != nullptr && policy->to_public && policy->commands == all_commands && policy->check == nullptr &&
+      reads_as(policy->qual, relation, condition)) {
+    return;
+  }
   drop_policy(plan, access_name);
   add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
 }
 
 // Whether the table changes from the form of one tenant to that of memberships, or back.
 bool changes_form(const Plan *plan) {
-  const Policy *policy = policy_named(plan, isolation_name);
+  const Policy *policy = present_isolation(plan);
   if (policy == nullptr) return false;
   return (plan->membership == nullptr) != (membership_of(policy, plan->attribute) == nullptr);
 }
@@ -336,13 +459,15 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
                     errdetail("protect() takes the name of a table."), errhint("Name a table that exists.")));
   }
   const char *column = PG_ARGISNULL(1) ? nullptr : NameStr(*PG_GETARG_NAME(1));
-  const char *membership = PG_NARGS() > 3 ? optional_text(fcinfo, 3) : nullptr;  // not in version 0.1.0
-  return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2), membership);
+  const auto later = [&](int argument) { return PG_NARGS() > argument ? optional_text(fcinfo, argument) : nullptr; };
+  // The functions of earlier versions have neither membership nor public_read.
+  return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2), later(3), later(4));
 }
 
 }  // namespace
 
-List *protect_statements(Oid relid, const char *column, const char *access, const char *membership) {
+List *protect_statements(Oid relid, const char *column, const char *access, const char *membership,
+                         const char *public_read) {
   check_relation(relid);
   const Tenancy tenancy = tenancy_of(relid);
   if (tenancy.relation.is_partition && !OidIsValid(tenancy.ancestor)) {
@@ -359,13 +484,16 @@ List *protect_statements(Oid relid, const char *column, const char *access, cons
   find_column(&plan, column);
   plan_column(&plan);
   if (!has_tenant_index(&plan)) add(&plan, psprintf("CREATE INDEX ON %s (%s)", plan.relation, plan.column));
-  plan_isolation(&plan);
   Relation relation = table_open(relid, AccessShareLock);
+  find_public_rows(&plan, relation, public_read);
+  if (plan.says_public && plan.public_read == nullptr) drop_public_access(&plan);
+  plan_isolation(&plan, relation);
   if (access != nullptr) {
     plan_given_access(&plan, relation, access);
   } else {
     plan_present_access(&plan, relation);
   }
+  if (plan.public_read != nullptr) plan_public_access(&plan, relation);
   table_close(relation, NoLock);
   plan_row_security(&plan);
   return plan.statements;

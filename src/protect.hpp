@@ -13,8 +13,10 @@ struct Statement {
 
 // The Statements that the table still needs, in order; NIL if it is protected. column and access may be nullptr: the
 // column of the setting, and the access that the table has (all of the tenant's rows if it has none). membership: the
-// source that isolation asks; empty: the tenant of the context; nullptr: what the table has, or else that.
-List *protect_statements(Oid relid, const char *column, const char *access, const char *membership);
+// source that isolation asks; empty: the tenant of the context; nullptr: what the table has, or else that. public_read:
+// the rows that every tenant may read; empty: none; nullptr: those that it may read today.
+List *protect_statements(Oid relid, const char *column, const char *access, const char *membership,
+                         const char *public_read);
 
 // Runs Statements by SPI, each as its relation's owner in a security-restricted operation: what an owner has written
 // into constraints, defaults and policies must not run with the rights of an administrator who calls protect().

@@ -5,6 +5,7 @@
 #include "condition.hpp"
 #include "functions.hpp"
 #include "policy_rules.hpp"
+#include "public_rows.hpp"
 
 namespace rls_tenant {
 
@@ -84,17 +85,6 @@ void check_parents(Report *report) {
       psprintf("its rows are also read through %s, which is no tenant table", relation_name(parent)), detach);
 }
 
-// The commands that a RESTRICTIVE policy confines for every role.
-uint32 floor_of(List *policies, AttrNumber attribute, bool to_public) {
-  uint32 result = 0;
-  const ListCell *cell;
-  foreach (cell, policies) {
-    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
-    if (!policy->permissive && policy->to_public == to_public) result |= confined_commands(policy, attribute);
-  }
-  return result;
-}
-
 // What of a policy lets other tenants' rows through, in words; empty where there is nothing to quote.
 const char *open_part(const Report *report, const Policy *policy) {
   const AttrNumber attribute = report->attribute;
@@ -117,8 +107,8 @@ void check_policies(Report *report, bool is_part) {
           protect_call(report->relid, attribute));
     return;
   }
-  const uint32 floor = floor_of(policies, attribute, true);
-  const uint32 partial_floor = floor_of(policies, attribute, false);
+  const uint32 floor = floor_commands(policies, attribute, true);
+  const uint32 partial_floor = floor_commands(policies, attribute, false);
   bool any_permissive = false;
   const ListCell *cell;
   foreach (cell, policies) {
@@ -171,12 +161,12 @@ void check_policies(Report *report, bool is_part) {
 
 }  // namespace
 
-const char *protect_call(Oid relid, AttrNumber attribute) {
+const char *protect_call(Oid relid, AttrNumber attribute, const char *more) {
   const char *relation = quote_literal_cstr(relation_name(relid));
   const char *column = attribute != InvalidAttrNumber ? get_attname(relid, attribute, true) : nullptr;
   if (column == nullptr || strcmp(column, default_tenant_column()) == 0)
-    return psprintf("SELECT rls_tenant.protect(%s);", relation);
-  return psprintf("SELECT rls_tenant.protect(%s, %s);", relation, quote_literal_cstr(column));
+    return psprintf("SELECT rls_tenant.protect(%s%s);", relation, more);
+  return psprintf("SELECT rls_tenant.protect(%s, %s%s);", relation, quote_literal_cstr(column), more);
 }
 
 List *table_faults(const Tenancy &table) {

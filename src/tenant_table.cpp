@@ -2,6 +2,8 @@
 
 #include "tenant_table.hpp"
 
+#include "public_rows.hpp"
+
 namespace rls_tenant {
 
 namespace {
@@ -26,7 +28,8 @@ bool any_policy_says(List *policies, AttrNumber attribute, bool restrictive_only
   return false;
 }
 
-// Whether a RESTRICTIVE policy for all roles and commands says that the attribute is the tenant's.
+// Whether a RESTRICTIVE policy for all roles and commands says that the attribute is the tenant's, or the policies of a
+// table with public rows say so together.
 bool has_whole_floor(List *policies, AttrNumber attribute) {
   const ListCell *cell;
   foreach (cell, policies) {
@@ -36,7 +39,7 @@ bool has_whole_floor(List *policies, AttrNumber attribute) {
       return true;
     }
   }
-  return false;
+  return public_condition(policies, attribute) != nullptr;
 }
 
 // The tenant attribute by a relation's own policies and columns.
@@ -99,6 +102,21 @@ Tenancy read_tenancy(Oid relid, Image image, List **fruitless) {
   return result;
 }
 
+// Tenant attributes that were asked for, each at a place of its relation's OID, by the setting as it was then.
+struct KnownAttribute {
+  Oid relid;
+  AttrNumber attribute;
+};
+KnownAttribute known_attributes[64];
+char known_by_setting[NAMEDATALEN];
+uint64 relation_changes = 0;
+
+// A change of a parent's policies changes what its parts are.
+void on_relation_change(Datum, Oid) {
+  relation_changes++;
+  memset(known_attributes, 0, sizeof known_attributes);
+}
+
 }  // namespace
 
 const char *default_tenant_column() { return tenant_column; }
@@ -106,6 +124,19 @@ const char *default_tenant_column() { return tenant_column; }
 Tenancy tenancy_of(Oid relid, Image image) {
   List *fruitless = NIL;
   return read_tenancy(relid, image, &fruitless);
+}
+
+AttrNumber tenant_attribute(Oid relid) {
+  if (strcmp(known_by_setting, tenant_column) != 0) {
+    memset(known_attributes, 0, sizeof known_attributes);
+    strlcpy(known_by_setting, tenant_column, sizeof known_by_setting);
+  }
+  KnownAttribute &known = known_attributes[relid % lengthof(known_attributes)];
+  if (known.relid == relid) return known.attribute;
+  const uint64 before = relation_changes;
+  const AttrNumber attribute = tenancy_of(relid).attribute;
+  if (before == relation_changes) known = {relid, attribute};
+  return attribute;
 }
 
 void count_unprotected(const Exemptions *exemptions) { counting = exemptions; }
@@ -131,6 +162,7 @@ const char *relation_name(Oid relid) {
 }
 
 void tenant_table_init() {
+  CacheRegisterRelcacheCallback(on_relation_change, 0);
   DefineCustomStringVariable("rls_tenant.tenant_column", "The name of the column that says whose a row is.",
                              "protect() can name another one for a table.", &tenant_column, "tenant_id", PGC_SUSET, 0,
                              check_tenant_column, nullptr, nullptr);

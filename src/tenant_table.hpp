@@ -31,6 +31,9 @@ struct Tenancy {
 };
 Tenancy tenancy_of(Oid relid, Image image = nullptr);
 
+// The attribute that says whose a row is, kept until some relation changes.
+AttrNumber tenant_attribute(Oid relid);
+
 // From now on tables that should be tenant tables count as such, so that what is wrong around them shows before they
 // are protected; nullptr: no longer.
 void count_unprotected(const Exemptions *exemptions);

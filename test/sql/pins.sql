@@ -33,5 +33,105 @@ ALTER DATABASE regress_pins SET rls_tenant.tenant_id = '1';
 ALTER DATABASE regress_pins SET work_mem = '8MB';
 RESET ROLE;
 SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'regress_pins'::regrole;
+-- Who is pinned stays there: the session's user, by whatever way another context comes.
+GRANT regress_pins_owner TO regress_pins;
+CREATE FUNCTION pins_as(id text) RETURNS text LANGUAGE plpgsql SET rls_tenant.tenant_id = '3' AS $$ BEGIN RETURN rls_tenant.current_tenant_text(); END $$;
+SET SESSION AUTHORIZATION regress_pins;
+SELECT rls_tenant.current_tenant_text();
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+SET LOCAL rls_tenant.user_id = '2';
+SELECT rls_tenant.current_tenant_text(), rls_tenant.current_user_bigint();
+SAVEPOINT s;
+SET LOCAL rls_tenant.tenant_id = '3';
+ROLLBACK TO s;
+COMMIT;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '3';
+SAVEPOINT s;
+SELECT rls_tenant.current_tenant_text();
+ROLLBACK TO s;
+SELECT rls_tenant.current_tenant_bigint();
+ROLLBACK TO s;
+SET LOCAL ROLE regress_pins_owner;
+SELECT rls_tenant.current_tenant_text();
+ROLLBACK;
+BEGIN;
+SELECT set_config('rls_tenant.user_id', '3', true);
+SELECT rls_tenant.current_user_text();
+ROLLBACK;
+SELECT rls_tenant.set_context('3', NULL, '2');
+SELECT rls_tenant.set_context('1', NULL, '3');
+BEGIN;
+SELECT rls_tenant.set_context('1', 'any', '2');
+SELECT rls_tenant.current_account_text();
+SELECT item, detail FROM rls_tenant.explain_context() LIMIT 3;
+SELECT pins_as('x');
+ROLLBACK;
+-- The session's user is looked at anew where it changes.
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '3';
+SELECT rls_tenant.current_tenant_text();
+SET LOCAL SESSION AUTHORIZATION regress_pins;
+SELECT rls_tenant.current_tenant_text();
+ROLLBACK;
+-- A pin in this database goes before one in all; an empty one there is none.
+SELECT current_database() AS here \gset
+ALTER ROLE regress_pins IN DATABASE :"here" SET rls_tenant.tenant_id = '4';
+ALTER ROLE regress_pins IN DATABASE regress_pins SET rls_tenant.tenant_id = '5';
+ALTER ROLE regress_pins IN DATABASE :"here" SET rls_tenant.user_id = '';
+ALTER ROLE regress_pins SET rls_tenant.account_id = 'x';
+-- A new session, which psql's variables survive.
+\c -
+\set SHOW_CONTEXT never
+LOAD 'rls_tenant';
+SET SESSION AUTHORIZATION regress_pins;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+DO $$ BEGIN PERFORM rls_tenant.current_tenant_text(); EXCEPTION WHEN insufficient_privilege THEN RAISE '%', SQLERRM; END $$;
+ROLLBACK;
+BEGIN;
+SELECT rls_tenant.set_context('4', 'x', '7');
+SELECT rls_tenant.current_tenant_text(), rls_tenant.current_account_text(), rls_tenant.current_user_text();
+ROLLBACK;
+SELECT rls_tenant.set_context('4', 'y', '7');
+RESET SESSION AUTHORIZATION;
+-- A pin is the same id in whatever spelling; one that cannot be read lets nothing be read.
+SET rls_tenant.tenant_type = 'uuid';
+SET rls_tenant.account_type = 'uuid';
+SET rls_tenant.user_type = 'bigint';
+ALTER ROLE regress_pins IN DATABASE :"here" RESET ALL;
+ALTER ROLE regress_pins SET rls_tenant.tenant_id = '{6F1E5C52-0d6e-4f1c-9d0e-2f3a4b5c6d7e}';
+\c -
+\set SHOW_CONTEXT never
+LOAD 'rls_tenant';
+SET rls_tenant.tenant_type = 'uuid';
+SET rls_tenant.account_type = 'uuid';
+SET rls_tenant.user_type = 'bigint';
+SET SESSION AUTHORIZATION regress_pins;
+BEGIN;
+SELECT rls_tenant.set_context('6f1e5c52-0d6e-4f1c-9d0e-2f3a4b5c6d7e'::uuid, NULL, NULL);
+SELECT rls_tenant.current_tenant_uuid();
+SET LOCAL rls_tenant.user_id = '+2';
+SELECT rls_tenant.current_user_bigint();
+SET LOCAL rls_tenant.account_id = '6f1e5c52-0d6e-4f1c-9d0e-2f3a4b5c6d7e';
+SELECT rls_tenant.current_account_uuid();
+ROLLBACK;
+SELECT rls_tenant.current_account_text();
+RESET SESSION AUTHORIZATION;
+-- A superuser is held to nothing.
+ALTER ROLE regress_pins SUPERUSER;
+\c -
+\set SHOW_CONTEXT never
+LOAD 'rls_tenant';
+SET SESSION AUTHORIZATION regress_pins;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '3';
+SELECT rls_tenant.current_tenant_text();
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+ALTER ROLE regress_pins NOSUPERUSER;
+DROP FUNCTION pins_as;
 DROP DATABASE regress_pins;
 DROP ROLE regress_pins, regress_pins_admin, regress_pins_owner;

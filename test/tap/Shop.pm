@@ -57,6 +57,9 @@ sub make_shop {
     'CREATE TABLE shop.lines (id int PRIMARY KEY, tenant_id uuid, order_id int,
        FOREIGN KEY (tenant_id, order_id) REFERENCES shop.orders (tenant_id, id))',
     q{SELECT rls_tenant.protect('shop.lines')},
+    'CREATE TABLE shop.posts (id int PRIMARY KEY, tenant_id uuid, is_published boolean, kind varchar(10))',
+    q{SELECT rls_tenant.protect('shop.posts', public_read => 'is_published AND (kind = ''news'' OR kind IS NULL)')},
+    'GRANT SELECT, INSERT, UPDATE, DELETE ON shop.posts TO dump_app',
     'CREATE VIEW shop.order_lines WITH (security_invoker) AS SELECT o.note, l.* FROM shop.orders o JOIN shop.lines l ON l.order_id = o.id',
     'GRANT SELECT ON shop.lines, shop.order_lines TO dump_app',
     'COMMIT',
@@ -69,6 +72,7 @@ sub make_shop {
     q{INSERT INTO shop.member_team VALUES (1, 'red')},
     'INSERT INTO shop.paper VALUES (1, 7), (2, 8)',
     'INSERT INTO shop.lines SELECT id, tenant_id, id FROM shop.orders',
+    "INSERT INTO shop.posts SELECT i, $either, i > 4, 'news' FROM generate_series(1, 6) i",
     # What was there before the guard.
     'SET rls_tenant.guard = off',
     'SET ROLE dump_owner',
@@ -104,6 +108,7 @@ sub picture {
     q{SELECT extname, extversion FROM pg_extension ORDER BY 1},
     q{SELECT * FROM shop.orders ORDER BY 1}, q{SELECT tableoid::regclass, * FROM shop.events ORDER BY 2},
     q{SELECT * FROM shop."odd Name" ORDER BY 1}, q{SELECT * FROM shop.currency ORDER BY 1}, q{SELECT * FROM shop.lines ORDER BY 1},
+    q{SELECT * FROM shop.posts ORDER BY 1}, q{SELECT rls_tenant.public_condition('shop.posts')},
     q{SELECT * FROM shop.member ORDER BY 1, 2}, q{SELECT * FROM shop.member_team ORDER BY 1}, q{SELECT * FROM shop.paper ORDER BY 1},
     q{SELECT oid::regclass, reloptions FROM pg_class
       WHERE relnamespace = 'shop'::regnamespace AND relkind IN ('v', 'm') ORDER BY oid::regclass::text},
@@ -141,6 +146,8 @@ sub test_shop {
   is(rows($app, 'SELECT id FROM shop.orders UNION ALL SELECT id FROM shop.events ORDER BY 1'),
     join("\n", map { ($_, $_) } 2, 4, 6, 8, 10), "$how: a tenant reads its rows");
   is(rows($app, 'SELECT id FROM shop.order_lines ORDER BY 1'), join("\n", 2, 4, 6, 8, 10), "$how: and by a view");
+  is(rows($app, 'SELECT id FROM shop.posts ORDER BY 1'), join("\n", 2, 4, 5, 6), "$how: and what others have published");
+  is(rows($app, 'UPDATE shop.posts SET kind = kind RETURNING id'), join("\n", 2, 4, 6), "$how: which it does not write");
   refused($app, "INSERT INTO shop.orders VALUES (11, '$tenant_b', '')", '42501', qr/row-level security/,
     "$how: and writes no other's");
   $app->do('ROLLBACK');
@@ -149,6 +156,7 @@ sub test_shop {
   is(rows($app, q{SELECT id, rls_tenant.is_member('red', 'team') FROM shop.paper}), '1|1',
     "$how: a user reads the rows of its tenants");
   $app->do('ROLLBACK');
+  is(rows($restored, q{SELECT rls_tenant.protect_sql('shop.posts')}), '', "$how: a table with public rows is what it was");
   refused($restored, 'CREATE TABLE shop.loose (a int)', '42P16', qr/does not keep tenants apart/,
     "$how: the guard stands");
   refused($restored, not_forced('whole'), '42P16', qr/does not keep tenants apart/,

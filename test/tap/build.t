@@ -62,6 +62,17 @@ my %provided = %{$meta->{provides}{rls_tenant}};
 is(join(' ', $meta->{version}, $provided{version}), "$version $version",
   'META.json has the version of rls_tenant.control');
 ok(-e "$tree/$provided{file}", 'and names an install script');
+my ($tap_version) = slurp("$tree/rls_tenant_tap.control") =~ /^default_version = '(.+)'$/m;
+my %tap = %{$meta->{provides}{rls_tenant_tap}};
+is(join(' ', $tap_version, $tap{version}), "$version $version", 'rls_tenant_tap is of the same version');
+is($tap{file}, "sql/rls_tenant_tap--$version.sql", 'and META.json names its install script');
+ok(-e "$tree/$tap{file}", 'which is there');
+ok(-e "$tree/$_->{docfile}", "$_->{docfile} is there") for values %{$meta->{provides}};
+my $extensions = output("'$ENV{PG_CONFIG}' --sharedir");
+chomp $extensions;
+$extensions .= '/extension';
+ok(-e "$extensions/$_", "make install installs $_")
+  for 'rls_tenant.control', 'rls_tenant_tap.control', "rls_tenant_tap--$version.sql";
 is(join(' ', grep { !defined $meta->{$_} } qw(name abstract maintainer license meta-spec)), '',
   'and has what PGXN asks for');
 is(scalar(grep { !/-DRLS_TENANT_VERSION='"\Q$version\E"'/ } @compilations), 0, 'the compiler is told the same version');

@@ -17,6 +17,14 @@ $db->do('ALTER MATERIALIZED VIEW shop.legacy_total OWNER TO postgres');
 $db->do('REFRESH MATERIALIZED VIEW shop.legacy_total');
 is(value($db, 'SELECT * FROM shop.legacy_total'), 10, 'a materialised view of all rows is there');
 
+# The tests for pgTAP are a second extension.
+my $has_pgtap = value($db, q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pgtap'});
+if ($has_pgtap) {
+  $db->do($_) for 'CREATE SCHEMA kit', 'CREATE EXTENSION pgtap SCHEMA kit', 'CREATE EXTENSION rls_tenant_tap SCHEMA kit';
+} else {
+  diag('pgTAP is not installed for this PostgreSQL: rls_tenant_tap was not dumped');
+}
+
 # Tests that a restored database is as the first one and works.
 sub test_restored {
   my ($database, $how) = @_;
@@ -25,6 +33,9 @@ sub test_restored {
   is(value($restored, 'SELECT * FROM shop.legacy_total'), 10, "$how: the materialised view, too");
   same_lines(dump_text($server, $database), dump_text($server, 'dump'), "$how: a dump of it reads the same");
   test_shop($server, $database, $how);
+  return if !$has_pgtap;
+  is(value($restored, q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'rls_tenant_tap'}), 'kit',
+    "$how: the second extension comes back where it was");
 }
 
 my $script = "$work/dump.sql";

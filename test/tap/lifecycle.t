@@ -201,4 +201,49 @@ pass('a transaction may make a table and drop the extension');
 $db->do('DROP TABLE loose, plain, parted');
 is(difference($empty, catalogs()), '', 'in the end the catalogs are as they were in the beginning');
 
+
+# 4. The tests for pgTAP, a second extension
+
+SKIP: {
+  skip 'pgTAP is not installed for this PostgreSQL: rls_tenant_tap was not created', 11
+    unless value($db, q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pgtap'});
+  refused($db, 'CREATE EXTENSION rls_tenant_tap', '42704', qr/required extension "pgtap" is not installed/,
+    'rls_tenant_tap needs pgTAP');
+  $db->do('CREATE EXTENSION pgtap');
+  refused($db, 'CREATE EXTENSION rls_tenant_tap', '42704', qr/required extension "rls_tenant" is not installed/,
+    'and rls_tenant');
+  my $without = catalogs();
+  $db->do('CREATE EXTENSION rls_tenant_tap CASCADE');
+  $db->do('DROP EXTENSION rls_tenant_tap, rls_tenant');
+  is(difference($without, catalogs()), '', 'CREATE … CASCADE and DROP EXTENSION leave nothing in the catalogs');
+  $db->do('CREATE EXTENSION rls_tenant');
+  my $findings = rows($db, 'SELECT * FROM rls_tenant.audit()');
+  my $with = catalogs();
+  $db->do('CREATE EXTENSION rls_tenant_tap');
+  isnt(difference($with, catalogs()), '', 'under the guard it can be created');
+  same_lines(rows($db, 'SELECT * FROM rls_tenant.audit()'), $findings, 'and the audit finds no more');
+  refused($db, 'DROP EXTENSION rls_tenant', '2BP01', qr/extension rls_tenant_tap depends on extension rls_tenant/,
+    'rls_tenant cannot be dropped before it');
+  refused($db, 'DROP EXTENSION pgtap', '2BP01', qr/extension rls_tenant_tap depends on extension pgtap/, 'nor can pgTAP');
+  refused($db, 'ALTER EXTENSION rls_tenant_tap SET SCHEMA pg_catalog', '0A000', qr/does not support SET SCHEMA/, 'it cannot be moved');
+  $db->do('CREATE SCHEMA moved');
+  $db->do('ALTER EXTENSION pgtap SET SCHEMA moved');
+  # pgTAP itself asks for its schema in search_path; our functions do not.
+  $db->begin_work;
+  $db->do('SET LOCAL search_path = public, moved');
+  $db->do('SELECT plan(1)');
+  $db->do('CREATE TABLE tested (tenant_id text)');
+  $db->do('SET LOCAL search_path = public');
+  like(value($db, q{SELECT is_protected('tested')}), qr/\Anot ok 1 - /, 'pgTAP may be moved');
+  $db->rollback;
+  $db->do('ALTER EXTENSION pgtap SET SCHEMA public');
+  $db->do('DROP SCHEMA moved');
+  $db->do('DROP EXTENSION rls_tenant_tap');
+  is(difference($with, catalogs()), '', 'dropped alone it leaves nothing');
+  $db->do('CREATE EXTENSION rls_tenant_tap');
+  $db->do('DROP EXTENSION rls_tenant CASCADE');
+  is(value($db, q{SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension}), 'pgtap plpgsql',
+    'DROP EXTENSION rls_tenant CASCADE takes it along');
+}
+
 done_testing();

@@ -11,6 +11,8 @@
 use strict;
 use warnings;
 use Cluster;
+use Daemon;
+use PgBouncer;
 use POSIX ();
 use Socket qw(SHUT_RDWR);
 use Test::More;
@@ -23,9 +25,8 @@ my $seed = $ENV{RLS_TENANT_SEED} // time % 1_000_000;
 
 my $server = Cluster->running;
 $server->role('bouncer_app');
-my $directory = "$work/pgbouncer";
-my $port = 6432;
-my $database;
+my $directory = own_directory('pgbouncer');
+my ($database, $bouncer);
 
 # The oracle: what a tenant has, as lines.
 sub tenant_id { return sprintf('%08x-0000-4000-8000-%012x', $_[0], $_[0]); }
@@ -61,43 +62,6 @@ sub make_database {
     q{CREATE FUNCTION docs_of_sql() RETURNS TABLE (t uuid, i int, b text) LANGUAGE sql AS
       'SELECT tenant_id, id, body FROM docs ORDER BY id'};
   return $name;
-}
-
-# Starts PgBouncer, as an ordinary user, which it wants to be; gives its process.
-sub start_pgbouncer {
-  open(my $file, '>', "$directory/pgbouncer.ini") or die;
-  print $file <<"INI";
-[databases]
-$database = host=$server->{host} port=$server->{port} dbname=$database
-[pgbouncer]
-listen_port = $port
-unix_socket_dir = $directory
-auth_type = trust
-auth_file = $directory/users.txt
-pool_mode = transaction
-default_pool_size = $pool
-max_client_conn = 200
-server_lifetime = 1
-logfile = $directory/pgbouncer.log
-INI
-  close($file);
-  my $pid = fork // die "fork: $!";
-  return $pid if $pid;
-  if ($> == 0) {
-    my (undef, undef, $uid, $gid) = getpwnam('postgres') or die;
-    POSIX::setgid($gid);
-    POSIX::setuid($uid);
-  }
-  open(STDOUT, '>', '/dev/null');
-  open(STDERR, '>&', \*STDOUT);
-  $ENV{PATH} .= ':/usr/sbin';
-  { exec('pgbouncer', '-q', "$directory/pgbouncer.ini") }
-  POSIX::_exit(127);
-}
-
-# A client's connection; nothing is prepared on the server, since the next statement may find another one.
-sub connect_client {
-  return $server->connect($database, user => 'bouncer_app', host => $directory, port => $port, pg_server_prepare => 0);
 }
 
 # 1. One client
@@ -296,7 +260,7 @@ sub draw_kind {
 sub run_client {
   my ($number) = @_;
   srand($seed * 1000 + $number);
-  my $client = connect_client();
+  my $client = $bouncer->connect;
   for (1 .. $transactions) {
     my $kind = draw_kind();
     my $tenant = 1 + int(rand($tenants));
@@ -306,7 +270,7 @@ sub run_client {
       $gone = 1;
     }
     $did{$kind}++;
-    $client = connect_client() if $gone;
+    $client = $bouncer->connect if $gone;
   }
   open(my $file, '>', "$directory/client.$number") or die;
   print $file "found\t$_\t$found{$_}\n" =~ s/\n(?!\z)/ /gr for sort keys %found;
@@ -353,23 +317,14 @@ sub run_clients {
   return \%done;
 }
 
-mkdir $directory or die "$directory: $!";
-open(my $users, '>', "$directory/users.txt") or die;
-print $users qq{"bouncer_app" ""\n};
-close($users);
-if ($> == 0) { chown((getpwnam('postgres'))[2, 3], $directory) }
-
-my $bouncer;
-END { my $status = $?; if ($bouncer) { kill('TERM', $bouncer); waitpid($bouncer, 0) } $? = $status }
-
 note("RLS_TENANT_SEED=$seed, $clients clients, $transactions transactions, $tenants tenants, $pool server connections");
 for my $how ('lazy', 'preloaded') {
   $database = make_database("pgbouncer_$how", $how eq 'lazy' ? () : q{session_preload_libraries = 'rls_tenant'});
-  $bouncer = start_pgbouncer();
-  ok(wait_until(sub { connect_client() }, 20), "$how: PgBouncer answers") or BAIL_OUT("PgBouncer does not start");
+  $bouncer = PgBouncer->start('pgbouncer', server => $server, database => $database, user => 'bouncer_app', port => 6432, pool => $pool,
+    settings => ['server_lifetime = 1']);
   # Later it hangs on how the clients' turns fall whether one meets a server connection without the library.
   if ($how eq 'lazy') {
-    my $client = connect_client();
+    my $client = $bouncer->connect;
     $kinds{$_}->($client, 1) for 'SET for the session', 'SET in a transaction';
     $client->disconnect;
     is(join(', ', map { "$_: $did{$_}" } grep { /before/ } sort keys %did),
@@ -386,9 +341,7 @@ for my $how ('lazy', 'preloaded') {
   is(rows($db, 'SELECT count(*), count(*) FILTER (WHERE touched < 0) FROM docs'), "$rows|0",
     "$how: in the end no row was lost, planted or touched by another tenant");
   cmp_ok(value($db, 'SELECT sum(touched) FROM docs'), '>', 0, "$how: and writes went through");
-  kill('TERM', $bouncer);
-  waitpid($bouncer, 0);
-  undef $bouncer;
+  $bouncer->stop;
 }
 unlike($server->log, qr/was terminated by signal|PANIC/, 'no crash');
 done_testing();

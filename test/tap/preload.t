@@ -168,7 +168,11 @@ for my $locked (@locked) {
 # 4. A role that a DBA pinned to a tenant
 
 $server->role('pinned');
-$admin->do($_) for 'GRANT SELECT ON docs TO pinned', "ALTER ROLE pinned SET rls_tenant.tenant_id = 'B'";
+$server->role('other');
+$admin->do($_) for 'GRANT SELECT ON docs TO pinned, other', 'GRANT other TO pinned', "ALTER ROLE pinned SET rls_tenant.tenant_id = 'B'",
+  "ALTER DATABASE tenants SET rls_tenant.account_id = 'x'",
+  q{CREATE FUNCTION seen_as_c() RETURNS text LANGUAGE plpgsql SET rls_tenant.tenant_id = 'C' AS
+    $$ BEGIN RETURN (SELECT string_agg(tenant_id, '') FROM docs); END $$};
 
 # The context of a pinned role, and its return after whatever a transaction did.
 sub test_pin {
@@ -182,13 +186,50 @@ sub test_pin {
     for my $end ('COMMIT', 'ROLLBACK') {
       $session->do('BEGIN');
       $session->do($set{$set}->('C'));
-      is(seen($session), 'C', "$how: it stands for another by $set");
+      refused($session, 'SELECT tenant_id FROM docs', '42501', qr/role "pinned" is pinned to tenant "B"/,
+        "$how: it cannot leave it by $set");
       $session->do($end);
-      is(seen($session), 'B', "$how: its own comes back after $end");
+      is(seen($session), 'B', "$how: its own is there after $end");
+      $session->do('BEGIN');
+      $session->do($set{$set}->('B'));
+      is(seen($session), 'B', "$how: it may say its own by $set");
+      $session->do($end);
     }
   }
-  $session->do('DISCARD ALL');
-  is(seen($session), 'B', "$how: and after DISCARD ALL");
+  refused($session, "SELECT rls_tenant.set_context('C')", '42501', qr/role "pinned" is pinned to tenant "B"/,
+    "$how: set_context() refuses at once");
+  refused($session, 'SELECT seen_as_c()', '42501', qr/role "pinned" is pinned to tenant "B"/,
+    "$how: it cannot leave it by a function's SET clause");
+  $session->do('BEGIN');
+  $session->do('SET LOCAL ROLE other');
+  is(seen($session), 'B', "$how: SET ROLE changes nothing");
+  $session->do('ROLLBACK');
+  $session->do('BEGIN');
+  $session->do('SET LOCAL ROLE other');
+  $session->do($set{'SET LOCAL'}->('C'));
+  refused($session, 'SELECT tenant_id FROM docs', '42501', qr/role "pinned" is pinned to tenant "B"/,
+    "$how: nor does it as another role");
+  $session->do('ROLLBACK');
+  for my $reset ('RESET rls_tenant.tenant_id', 'SELECT rls_tenant.clear_context()', 'RESET ALL', 'DISCARD ALL') {
+    $session->do($reset);
+    is(seen($session), 'B', "$how: and after $reset");
+  }
+  $session->do('BEGIN');
+  $session->do(q{SET LOCAL rls_tenant.account_id = 'y'});
+  is(value($session, 'SELECT rls_tenant.current_account_text()'), 'y', "$how: what is set for the database is a default");
+  $session->do('COMMIT');
+  $admin->do(q{ALTER DATABASE tenants SET rls_tenant.tenant_id = 'C'});
+  is(seen($server->connect('tenants', user => 'pinned')), 'B', "$how: the role's pin outranks the database's default");
+  $admin->do('ALTER DATABASE tenants RESET rls_tenant.tenant_id');
+  my $optioned = eval { $server->connect('tenants', user => 'pinned', options => '-c rls_tenant.tenant_id=A') };
+  if ($optioned) {
+    is(seen($optioned), '42501', "$how: a connection option does not unseat it, and leaves it with nothing");
+    $optioned->do('BEGIN');
+    $optioned->do($set{'SET LOCAL'}->('B'));
+    is(seen($optioned), 'B', "$how: until it says its own");
+  } else {
+    like(DBI->errstr, qr/cannot be set by a connection option/, "$how: a connection option is refused");
+  }
   $session = $server->connect('tenants', user => 'pinned');
   my $set_early = eval { $session->do($set{'SET'}->('A')); 1 };
   is(seen($session), 'B',

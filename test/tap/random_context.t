@@ -187,6 +187,9 @@ sub fallback {
 # The tenant (or account) that the context stands for now, '' if none.
 sub now { my ($setting) = @_; return $value{$setting} // fallback($setting) }
 
+# Whether a role that is pinned would leave its pin: refused at the latest when it reads, and at once by set_context().
+sub leaves_pin { my ($id) = @_; return $walk->{pin} && $id ne $walk->{pin} }
+
 # A set that a check hook sees. Gives the SQLSTATE that must come, or ''.
 sub model_set {
   my ($setting, $id) = @_;
@@ -201,6 +204,7 @@ sub model_read {
   my ($setting) = @_;
   my $id = now($setting);
   $loaded = 1;
+  return '42501' if $setting eq 'tenant' && leaves_pin($id);
   return '25001' if $walk->{one} && defined $latch{$setting} && $latch{$setting} ne $id;
   return '55000' if $id eq '';
   $latch{$setting} = $id;
@@ -210,7 +214,7 @@ sub model_read {
 sub model_set_context {
   my ($id, $account) = @_;
   $loaded = 1;
-  return model_set('tenant', $id) || model_set('account', $account);
+  return model_set('tenant', $id) || (leaves_pin($id) ? '42501' : '') || model_set('account', $account);
 }
 
 sub begin_model {
@@ -245,7 +249,7 @@ sub back_to {
 # their functions read.
 sub cautious {
   my ($state) = @_;
-  return $parallel && $state =~ /^(2500[01]|55000)$/;
+  return $parallel && $state =~ /^(2500[01]|55000|42501)$/;
 }
 
 # Compares the outcome of a statement with what must come: an SQLSTATE, or rows that a check accepts.
@@ -317,7 +321,7 @@ my %steps;
     my $chain = rand() < 0.2;
     my (undef, $state) = run($chain ? 'COMMIT AND CHAIN' : 'COMMIT');
     my $holds = grep { $_->{hold} } values %cursors;    # their functions run now
-    violation("COMMIT failed: $state") if $state && !($holds && $state =~ /^(42P11|25001|55000)$/);
+    violation("COMMIT failed: $state") if $state && !($holds && $state =~ /^(42P11|25001|55000|42501)$/);
     %held = map { $_ => 1 } grep { $cursors{$_}{hold} } keys %cursors unless $state;
     begin_model();
     $in_transaction = $chain && !$state;
@@ -472,6 +476,7 @@ my %steps;
   seen_as => [4, sub {
     my $id     = pick(@tenants);
     my $wanted = $walk->{one} && defined $latch{tenant} && $latch{tenant} ne $id ? '25001' : '';
+    $wanted ||= '42501' if leaves_pin($id);
     $latch{tenant} = $id unless $wanted;
     $loaded = 1;
     expect($wanted, text_of($id), "SELECT seen_as_$id()");
@@ -518,8 +523,9 @@ my %steps;
       # Unset until the filter sets it: whether planning reads first depends on the plan cache.
       my ($result, $state) = run("EXECUTE filter('$id')");
       return recover_by_rollback() if $state && cautious($state);
-      violation("$state instead of 55000") if $state && $state ne '55000';
+      violation("$state instead of 55000") if $state && $state ne ($walk->{pin} ? '42501' : '55000');
       return recover() if $state;
+      violation("a pinned role reads $id") if leaves_pin($id);
       my $fault = all_rows_of($id)->($result);
       violation($fault . show($result)) if $fault;
       @value{'tenant'} = @latch{'tenant'} = ($id);
@@ -577,7 +583,7 @@ my %steps;
     return if !$in_transaction || keys %cursors > 5;
     my $name = 'c' . $names++;
     my ($wanted, $tenant) = (model_read('tenant'), now('tenant'));
-    if ($wanted eq '55000') {    # a cached plan may open a cursor that raises when it is fetched from
+    if ($wanted eq '55000' || $wanted && $tenant eq '') {    # a cached plan may open a cursor that raises when it is fetched from
       my (undef, $state) = run("SELECT opened('$name')");
       return recover() if $state;
       (undef, $state) = run("FETCH 1 FROM $name");
@@ -648,7 +654,7 @@ my %steps;
     my $tenant = now('tenant');
     my ($result, $state) = run("FETCH 3 FROM $name");
     if ($state) {
-      violation("$state for a cursor over a function") unless $state =~ /^(25001|55000)$/;
+      violation("$state for a cursor over a function") unless $state =~ ($walk->{pin} ? qr/^(25001|55000|42501)$/ : qr/^(25001|55000)$/);
       violation("$state although nothing changed")
         if $state eq '25001' && $walk->{one} && ($latch{tenant} // $tenant) eq $tenant && !$parallel;
       delete $cursors{$name};
@@ -696,8 +702,9 @@ my %steps;
     begin_model();
     $loaded = 1;
     my ($first, $second) = (pick(@tenants), pick(@tenants));
+    my $wanted = leaves_pin($first) || leaves_pin($second) ? '42501' : '';
     my $report = join ' ', $first, $first x $rows, $second x $rows;
-    expect('', sub { return $_[0][0][0] eq $report ? '' : "not '$report'" },
+    expect($wanted, sub { return $_[0][0][0] eq $report ? '' : "not '$report'" },
       "CALL call_two('$first', '$second', " . pick('true', 'false') . ', NULL)');
     begin_model();
   }],

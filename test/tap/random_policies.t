@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # Random policies against the judgement of table_faults(): where it finds nothing, no role may ever see, change, delete or
-# make a row of another tenant; where a policy set is confined in one of the plain forms, it must find nothing; and the
-# guard refuses exactly what table_faults() names.
+# make a row of another tenant, but for seeing the rows that a table with public rows shows on purpose; where a policy set is
+# confined in one of the plain forms, it must find nothing; and the guard refuses exactly what table_faults() names.
 #
 # RLS_TENANT_SEED repeats a run, RLS_TENANT_CASES says how many tables it makes (default 300).
 
@@ -79,7 +79,7 @@ sub make_traps {
 # is undone by an error of its own. Only what is told by the superuser's eyes counts.
 sub make_probe {
   $db->do(<<'SQL');
-CREATE FUNCTION trap.probe(role name, tenant text, tenants text[], col name) RETURNS text LANGUAGE plpgsql AS $probe$
+CREATE FUNCTION trap.probe(role name, tenant text, tenants text[], col name, public text) RETURNS text LANGUAGE plpgsql AS $probe$
 DECLARE
   foreign_tenants text[] := array_remove(tenants, tenant);
   seen text[];
@@ -92,7 +92,7 @@ BEGIN
     set_config('rls_tenant.user_id', foreign_tenants[2], true);
   BEGIN
     PERFORM set_config('role', role, true);
-    EXECUTE format('SELECT array_agg(%I::text) FROM trap.t', col) INTO seen;
+    EXECUTE format('SELECT array_agg(%I::text) FROM trap.t WHERE (%s) IS NOT TRUE', col, public) INTO seen;
     SELECT format('sees %L', s) INTO crossing FROM unnest(seen) s WHERE s COLLATE "C" <> tenant LIMIT 1;
     RAISE EXCEPTION 'undo';
   EXCEPTION WHEN OTHERS THEN
@@ -236,6 +236,42 @@ sub policy {
   return \%p;
 }
 
+# The policies of a table with public rows: as protect() makes them, or with some of their parts changed. Gives what is public
+# by its floor, whether that is exactly the form, and the policies.
+sub public_policies {
+  my ($c) = @_;
+  my $get = "rls_tenant.current_tenant_$c->{word}()";
+  my ($mine, $context) = ("$c->{name} = $get", "$get IS NOT NULL");
+  my $public = pick('flag', 'id > 4', 'flag OR id = 2', "other = '$c->{tenants}[1]' AND flag");
+  my $wrong = sub { chance(0.06) };
+  my $exact = 1;
+  # A part, or at times another one.
+  my $part = sub {
+    my ($right, @others) = @_;
+    return $right unless $wrong->();
+    $exact = 0;
+    return pick(@others);
+  };
+  my $floor = sub {
+    my ($command, $clause, $condition) = @_;
+    return sprintf('CREATE POLICY tenant_isolation_%s ON trap.t AS %s FOR %s TO %s %s (%s)', lc $command, $part->('RESTRICTIVE', 'PERMISSIVE'),
+      $command, $part->('PUBLIC', $one, $owner), $clause, $condition);
+  };
+  my $any = sub { leaf($c)->[0] };
+  my $rows = $part->($public, 'true', "($public) OR true", "($public) OR $get = $get", '1 = 1', "EXISTS (SELECT FROM trap.member WHERE as_$c->{word} = $get)");
+  my $read = $part->("(($rows) AND $context) OR $mine", "($rows) OR $mine", "(($rows) AND $context) OR $mine OR flag IS NULL",
+    "(($rows) AND $context) OR " . $any->(), "(($rows) OR $context) OR $mine", "(($rows) AND " . $any->() . ") OR $mine", $any->());
+  my @sql = $floor->($part->('SELECT', 'UPDATE', 'DELETE'), 'USING', $read) =~ s/tenant_isolation_\w+/tenant_isolation_select/r;
+  push @sql, $floor->('INSERT', 'WITH CHECK', $part->($mine, "(($public) AND $context) OR $mine", $any->()));
+  push @sql, $floor->($_, 'USING', $part->($mine, "(($public) AND $context) OR $mine", $any->())) for qw(UPDATE DELETE);
+  $exact = 0 if (my @left = grep { !$wrong->() } @sql) < @sql;
+  push @left, 'CREATE POLICY tenant_access ON trap.t USING (' . (chance(0.5) ? $mine : 'true') . ')';
+  my $for = chance(0.1) ? pick('ALL', 'UPDATE', 'DELETE') : 'SELECT';
+  $exact = 0 if $for ne 'SELECT';
+  push @left, "CREATE POLICY tenant_public ON trap.t FOR $for USING (" . (chance(0.2) ? 'true' : "($public) AND $context") . ')';
+  return ($public, $exact, map { { sql => $_ } } @left);
+}
+
 # Whether the policies are confined in forms that must be understood.
 sub plainly_confined {
   my @policies = @_;
@@ -284,7 +320,8 @@ sub crossing {
   my ($c) = @_;
   for my $role ($one, $two, $owner) {
     for my $tenant (@{ $c->{tenants} }) {
-      my ($found) = $db->selectrow_array('SELECT trap.probe(?, ?, ?, ?)', undef, $role, $tenant, $c->{tenants}, $c->{name});
+      my ($found) = $db->selectrow_array('SELECT trap.probe(?, ?, ?, ?, ?)', undef, $role, $tenant, $c->{tenants}, $c->{name},
+        $c->{public} // 'false');
       return "$role as '$tenant' $found" if defined $found;
     }
   }
@@ -317,13 +354,19 @@ for my $way ([sees => 'SELECT USING (true)'], [deletes => 'DELETE USING (true)']
   $db->rollback;
 }
 
-my %count = (silent => 0, 'silent but crossed' => 0, named => 0, 'named and crossed' => 0, 'plain but named' => 0,
+my %count = ('public and silent' => 0, silent => 0, 'silent but crossed' => 0, named => 0, 'named and crossed' => 0, 'plain but named' => 0,
   'guard disagrees' => 0);
 my @examples;
 for my $number (1 .. $cases) {
   my $c = { %{ pick(@columns) }, name => chance(0.85) ? 'tenant_id' : 'org' };
   my $part = $c->{part} = !$c->{blurred} && chance(0.1);
   my @policies = map { policy($c, $_) } 1 .. 1 + int(rand(4));
+  my $exact = 0;
+  if ($number % 4 == 0 && !$c->{blurred}) {
+    ($c->{public}, $exact, my @public) = public_policies($c);
+    # What else is permissive changes nothing; a second RESTRICTIVE policy could hold the public rows back.
+    @policies = (@public, grep { $_->{permissive} && chance(0.5) } @policies);
+  }
   my ($enabled, $forced) = (!chance(0.07), !chance(0.07));
   $db->begin_work;
   my @sql = make_table($c, $enabled, $forced, @policies);
@@ -332,7 +375,8 @@ for my $number (1 .. $cases) {
   my $crossing = crossing($c);
   # Only a RESTRICTIVE policy says that a column of another name is the tenant's.
   my $named = $c->{name} eq 'tenant_id' || $part;
-  my $plain = $enabled && $forced && $named && !$c->{blurred} && plainly_confined(@policies);
+  my $plain = $enabled && $forced && ($c->{public} ? $exact : $named && !$c->{blurred} && plainly_confined(@policies));
+  $count{'public and silent'}++ if $c->{public} && !@faults;
   my $committed = eval { $db->commit; 1 };
   my $text = join(";\n", @sql) . ";\n-- faults: @faults; crossing: " . ($crossing // 'none');
   if (@faults) {
@@ -363,6 +407,7 @@ diag(join("\n", @examples[0 .. ($#examples < 9 ? $#examples : 9)])) if @examples
 diag(join ', ', map { "$_: $count{$_}" } sort keys %count);
 cmp_ok($count{silent}, '>', $cases / 20, 'enough policy sets pass to say something');
 cmp_ok($count{'named and crossed'}, '>', $cases / 20, 'enough rows cross to say something');
+cmp_ok($count{'public and silent'}, '>', $cases / 50, 'some of them have public rows');
 is($count{'silent but crossed'}, 0, 'where table_faults() is silent, no row crosses');
 is($count{'plain but named'}, 0, 'what is confined in a plain form has no fault');
 is($count{'guard disagrees'}, 0, 'the guard refuses exactly what table_faults() names');

@@ -1,4 +1,4 @@
-# The README's SQL, block by block, as a reader would type it; and its tables against what the database has.
+# The README's SQL, block by block, as a reader would type it; its tables against what the database has; and the code that doc/drivers.md shows.
 
 use strict;
 use warnings;
@@ -60,6 +60,26 @@ my @documented = map { [split / \| /] } $audit =~ /^\| (`\w+` \| (?:leak|risk|sp
 my @rules = @{$dba->selectall_arrayref(q{SELECT format('`%s`', rule), severity, meaning FROM rls_tenant.audit_rules()})};
 utf8::decode($_->[2]) for @rules;
 is_deeply([map { [@$_[0 .. 2]] } @documented], \@rules, 'doc/audit.md has all rules of the audit, as they are');
+
+# The suite of doc/testing-your-schema.md is the one that is tested, and its table has every function.
+my $testing = slurp("$top/doc/testing-your-schema.md");
+my ($suite) = $testing =~ /^```sql\n(.*?)^```$/ms;
+is($suite, slurp("$top/test/pgtap/tap_example.sql"), 'doc/testing-your-schema.md has the suite of test/pgtap/tap_example.sql');
+$dba->do($_) for 'CREATE SCHEMA kit', 'CREATE EXTENSION pgtap', 'CREATE EXTENSION rls_tenant_tap SCHEMA kit';
+for my $row (@{$dba->selectall_arrayref(q{
+  SELECT DISTINCT proname, CASE WHEN proname <> 'as_tenant' THEN pg_get_function_arguments(oid) END FROM pg_proc
+  WHERE pronamespace = 'kit'::regnamespace AND proname NOT LIKE '\_%'})}) {
+  my $call = $row->[0] . '(' . ($row->[1] // '') =~ s/::(?:text|name|regclass\[\]|boolean)//gr;
+  like($testing, qr/^\| `\Q$call\E/m, "doc/testing-your-schema.md has $call");
+}
+# The code in doc/drivers.md is that of the examples.
+my $drivers = slurp("$top/doc/drivers.md");
+is(scalar(() = $drivers =~ /^```/mg), 2 * (() = $drivers =~ /^<!-- \S+ -->\n```/mg), 'all code in doc/drivers.md is of a file');
+system('cp', "$top/doc/drivers.md", "$work/drivers.md") == 0 or die;
+is(system("$top/doc/include", "$work/drivers.md"), 0, 'doc/include runs');
+same_lines($drivers, slurp("$work/drivers.md"), 'and the code is as it is there (if not: doc/include doc/drivers.md)');
+my @locks = glob("$top/examples/*/package-lock.json");
+is(scalar(grep { slurp($_) =~ /"resolved"/ } @locks), 0, 'package-lock.json names no registry: ' . @locks);
 
 $web->disconnect;
 $dba->disconnect;

@@ -1,0 +1,623 @@
+-- rls_tenant_tap 0.6.0: pgTAP tests of tenant isolation, for test suites of databases that rls_tenant protects.
+--
+-- The functions lie in the schema that CREATE EXTENSION names, and run as their caller. None believes the caller's search_path: it is
+-- pinned, but for the statements that are tried, which run with the caller's, as an application's would, and for pgTAP, which asks for its own.
+
+\echo Use "CREATE EXTENSION rls_tenant_tap" to load this file. \quit
+
+-- Reporting
+
+-- pgTAP can be moved, and finds its own functions by search_path: so each report asks where it lies.
+CREATE FUNCTION @extschema@._tenant_report(verdict text, description text, lines text[]) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  home text := (SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgtap');
+  result text;
+  line text;
+BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, ' || home || ', pg_temp', true);
+  IF verdict = 'skip' THEN
+    EXECUTE format('SELECT %s.skip($1, 1)', home) INTO result USING description || ': ' || array_to_string(lines, '; ');
+    RETURN result;
+  END IF;
+  EXECUTE format('SELECT %s.ok($1, $2)', home) INTO result USING verdict = 'ok', description;
+  FOREACH line IN ARRAY lines LOOP
+    result := result || E'\n# ' || replace(replace(line, E'\r', E'\n'), E'\n', E'\n#   ');
+  END LOOP;
+  RETURN result;
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_report(text, text, text[]) IS 'part of the tests: ok, not ok or skip by pgTAP, followed by lines of comment';
+
+-- The context
+
+CREATE FUNCTION @extschema@._tenant_unbind() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM rls_tenant.current_context();  -- loads the library, which knows the setting
+  IF current_setting('rls_tenant.one_tenant_per_transaction')::boolean THEN
+    PERFORM set_config('rls_tenant.one_tenant_per_transaction', 'off', true);
+  END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE EXCEPTION 'tests of several tenants in one transaction are not allowed to role "%"', current_user
+    USING ERRCODE = 'insufficient_privilege',
+      DETAIL = 'rls_tenant.one_tenant_per_transaction is on, which a superuser alone can change.',
+      HINT = format('Let a superuser run this once, and connect again: ALTER ROLE %I SET rls_tenant.one_tenant_per_transaction = off;', session_user);
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_unbind() IS 'part of the tests: lets the context change until the transaction ends; 42501 where the caller may not, and no DBA has allowed it';
+
+CREATE FUNCTION @extschema@.as_tenant(tenant text, account text DEFAULT NULL, user_id text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM @extschema@._tenant_unbind(), rls_tenant.clear_context();
+  IF tenant IS NULL THEN
+    PERFORM set_config('rls_tenant.account_id', account, true) WHERE account IS NOT NULL;
+    PERFORM set_config('rls_tenant.user_id', user_id, true) WHERE user_id IS NOT NULL;
+  ELSE
+    PERFORM rls_tenant.set_context(tenant, account, user_id);
+  END IF;
+  RETURN '# as ' || concat_ws(', ', coalesce('tenant ' || tenant, CASE WHEN account IS NULL AND user_id IS NULL THEN 'nobody' END), 'account ' || account, 'user ' || user_id);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.as_tenant(text, text, text) IS 'sets the context for the statements that follow in this transaction, whatever it was before, and says so as a comment of TAP; a tenant NULL is none, all NULL: nobody. 22023: no id; 42501: the context may not change (see rls_tenant.one_tenant_per_transaction)';
+
+CREATE FUNCTION @extschema@.as_tenant(tenant uuid, account uuid DEFAULT NULL, user_id uuid DEFAULT NULL) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE RETURN @extschema@.as_tenant(tenant::text, account::text, user_id::text);
+COMMENT ON FUNCTION @extschema@.as_tenant(uuid, uuid, uuid) IS 'as_tenant() with ids of type uuid';
+
+CREATE FUNCTION @extschema@.as_tenant(tenant bigint, account bigint DEFAULT NULL, user_id bigint DEFAULT NULL) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE RETURN @extschema@.as_tenant(tenant::text, account::text, user_id::text);
+COMMENT ON FUNCTION @extschema@.as_tenant(bigint, bigint, bigint) IS 'as_tenant() with ids of type bigint';
+
+CREATE FUNCTION @extschema@.as_nobody() RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE RETURN @extschema@.as_tenant(NULL::text);
+COMMENT ON FUNCTION @extschema@.as_nobody() IS 'takes tenant, account and user of the context back to their default, for the statements that follow, and says so as a comment of TAP';
+
+-- Trying
+--
+-- A stage is what the attempts on a relation have in common, as jsonb:
+--   relation, column   the relation's qualified name and its tenant column's, quoted
+--   role, caller, path the role that tries; the setting role of the caller, and its search_path
+--   sees_all           whether the caller sees all rows: it then looks at what an attempt has done; else the tenant itself does
+--   superuser          whether the caller can switch off triggers
+--   member             whether the relation's policies ask for memberships: then rows of more tenants than one's own may be seen
+--   kind, row, insert, update, key, default, identity, may: what statements can be made, see _tenant_stage()
+
+CREATE FUNCTION @extschema@._tenant_stage(relation regclass, as_role name, tenant_column name, caller_path text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  class pg_class;
+  role pg_roles;
+  tried name := coalesce(as_role, current_user);
+  chosen name := tenant_column;
+  stage jsonb;
+BEGIN
+  PERFORM @extschema@._tenant_unbind();
+  SELECT * INTO class FROM pg_class WHERE oid = relation;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no relation to test' USING ERRCODE = 'null_value_not_allowed', HINT = 'Name a table or view: tenant_isolated(''invoice'').';
+  END IF;
+  SELECT * INTO role FROM pg_roles WHERE rolname = tried;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'role "%" does not exist', tried USING ERRCODE = 'undefined_object', HINT = 'Name the role of the application: as_role => ''web''.';
+  ELSIF role.rolsuper OR role.rolbypassrls THEN
+    RAISE EXCEPTION 'role "%" is held by no policy, so that nothing can be tested as it', tried
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It is a superuser, or has BYPASSRLS.', HINT = 'Name the role of the application: as_role => ''web''.';
+  END IF;
+  -- Here, since an attempt would take the refusal for one of a policy.
+  BEGIN
+    PERFORM set_config('role', tried, true);
+    RAISE EXCEPTION USING ERRCODE = 'RTTAP';
+  EXCEPTION WHEN SQLSTATE 'RTTAP' THEN NULL;
+  END;
+  -- The usual name first: a policy that confines another column must be seen to be wrong.
+  IF chosen IS NULL THEN
+    SELECT attname INTO chosen FROM pg_attribute WHERE attrelid = relation AND attname = current_setting('rls_tenant.tenant_column') AND attnum > 0 AND NOT attisdropped;
+  END IF;
+  IF chosen IS NULL THEN
+    SELECT t.tenant_column INTO chosen FROM rls_tenant.tenant_tables() t WHERE t.relation = $1;
+  END IF;
+  IF chosen IS NULL OR NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = chosen AND attnum > 0 AND NOT attisdropped) THEN
+    RAISE EXCEPTION '% has no tenant column%', relation, coalesce(' "' || chosen || '"', '')
+      USING ERRCODE = 'undefined_column', HINT = 'Name it: tenant_column => ''…''. A table that belongs to tenants through another is tested by policies_confine().';
+  END IF;
+  IF NOT has_any_column_privilege(relation, 'SELECT') OR NOT has_schema_privilege(class.relnamespace, 'USAGE') THEN
+    RAISE EXCEPTION 'role "%" may not read %, so that it cannot tell what was done to it', current_user, relation
+      USING ERRCODE = 'insufficient_privilege', HINT = 'Run the test as a superuser, and name the application''s role: as_role => ''web''.';
+  END IF;
+
+  SELECT jsonb_build_object('relation', format('%I.%I', class.relnamespace::regnamespace::name, class.relname), 'name', class.relname,
+      'column', chosen, 'role', tried, 'caller', current_setting('role'), 'path', caller_path, 'kind', class.relkind,
+      'sees_all', NOT row_security_active(relation), 'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+      'member', EXISTS (SELECT FROM pg_policy p JOIN pg_depend d ON (d.classid, d.objid) = ('pg_policy'::regclass, p.oid)
+        JOIN pg_proc f ON (d.refclassid, d.refobjid) = ('pg_proc'::regclass, f.oid)
+        WHERE p.polrelid = relation AND f.pronamespace = 'rls_tenant'::regnamespace AND f.proname = 'is_member'),
+      'part', EXISTS (SELECT FROM rls_tenant.tenant_tables() t WHERE t.relation = $1 AND t.part_of IS NOT NULL),
+      'type', max(format_type(atttypid, atttypmod)) FILTER (WHERE attname = chosen),
+      'default', coalesce(bool_or(atthasdef) FILTER (WHERE attname = chosen), false),
+      'identity', bool_or(attidentity = 'a'),
+      'row', jsonb_agg(attname ORDER BY attnum) FILTER (WHERE has_column_privilege(relation, attnum, 'SELECT')),
+      'readable', min(attname::text) FILTER (WHERE has_column_privilege(tried, relation, attnum, 'SELECT')),
+      'insert', coalesce(jsonb_agg(attname ORDER BY attnum) FILTER (WHERE attgenerated = '' AND has_column_privilege(tried, relation, attnum, 'INSERT')
+        AND has_column_privilege(relation, attnum, 'SELECT')), '[]'),
+      -- To be changed without breaking a key or a constraint, if there is such a column.
+      'update', coalesce(jsonb_agg(attname ORDER BY kept, attnum) FILTER (WHERE attgenerated = '' AND attidentity <> 'a' AND has_column_privilege(tried, relation, attnum, 'UPDATE')
+        AND has_column_privilege(relation, attnum, 'SELECT')), '[]'))
+  INTO stage
+  FROM (SELECT *, EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND a.attnum = ANY (conkey))
+               OR EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND a.attnum = ANY (indkey)) AS kept
+        FROM pg_attribute a WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped) a;
+  stage := stage || jsonb_build_object('key', (
+    SELECT coalesce(jsonb_agg(attname ORDER BY n), '[]')
+    FROM (SELECT indexrelid, indkey, indnkeyatts FROM pg_index
+          WHERE indrelid = relation AND indisunique AND indimmediate AND indisvalid AND indpred IS NULL AND 0 <> ALL (indkey)
+          ORDER BY (SELECT attnum FROM pg_attribute WHERE attrelid = relation AND attname = chosen) = ANY (indkey), indexrelid LIMIT 1) i
+    CROSS JOIN LATERAL unnest(indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.attnum
+    WHERE n <= indnkeyatts));
+  RETURN stage || jsonb_build_object('may', CASE WHEN has_schema_privilege(tried, class.relnamespace, 'USAGE') THEN jsonb_build_object(
+    'SELECT', has_column_privilege(tried, relation, chosen, 'SELECT'), 'INSERT', stage->'insert' <> '[]', 'UPDATE', stage->'update' <> '[]',
+    'DELETE', has_table_privilege(tried, relation, 'DELETE'), 'COPY', has_table_privilege(tried, relation, 'SELECT')) ELSE '{}' END);
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_stage(regclass, name, name, text) IS 'part of the tests: what the attempts on a relation have in common; raises where nothing can be tried';
+
+-- What the rows of a tenant are like, told by who can see them. A change of any shows: an UPDATE gives a row a new ctid.
+CREATE FUNCTION @extschema@._tenant_picture(stage jsonb, context jsonb, OUT rows bigint, OUT hash numeric)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM set_config('role', stage->>'caller', true);
+  IF NOT (stage->>'sees_all')::boolean THEN PERFORM @extschema@._tenant_enter(context); END IF;
+  PERFORM set_config('search_path', stage->>'path', true);
+  EXECUTE format('SELECT count(*), sum(pg_catalog.hashtextextended(ROW(%s)::text, 0)) FROM %s t WHERE t.%I::text OPERATOR(pg_catalog.=) %L',
+    (SELECT pg_catalog.string_agg(pg_catalog.format('t.%I', c), ', ') FROM pg_catalog.jsonb_array_elements_text(
+       (stage->'row') || CASE WHEN stage->>'kind' IN ('r', 'p') AND pg_catalog.has_table_privilege(stage->>'relation', 'SELECT') THEN '["ctid"]'::jsonb ELSE '[]'::jsonb END) c),
+    stage->>'relation', stage->>'column', context->>'tenant') INTO rows, hash;
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_picture(jsonb, jsonb) IS 'part of the tests: how many rows a tenant has, and a hash of them';
+
+CREATE FUNCTION @extschema@._tenant_enter(context jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF context IS NULL THEN
+    PERFORM rls_tenant.clear_context();
+  ELSE
+    PERFORM set_config('rls_tenant.tenant_id', context->>'tenant', true);
+    PERFORM set_config('rls_tenant.user_id', context->>'user', true) WHERE context->>'user' IS NOT NULL;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_enter(jsonb) IS 'part of the tests: sets tenant and user; NULL clears the context';
+
+-- One statement, tried as the role in a context, and undone. clear: the tenants whose rows go before, and with that no trigger fires,
+-- so that no constraint of their making stops what a policy lets through.
+CREATE FUNCTION @extschema@._tenant_attempt(stage jsonb, context jsonb, own text, other jsonb, kind text, statement text, clear text[] DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  begun boolean := false;
+  ended boolean := false;
+  before record;
+  after record;
+  foreigner text := CASE WHEN context IS NULL THEN 'true'
+    WHEN (stage->>'member')::boolean THEN format('tenant::text OPERATOR(pg_catalog.=) %L', other->>'tenant')
+    ELSE format('(tenant::text OPERATOR(pg_catalog.=) %L) IS NOT TRUE', own) END;
+  given bigint;
+  mine bigint;
+  theirs bigint;
+  whose text[];
+BEGIN
+  IF (stage->>'superuser')::boolean THEN
+    PERFORM set_config('lc_messages', 'C', true);
+    IF kind IN ('export', 'import') THEN
+      EXECUTE format('GRANT pg_read_server_files, pg_write_server_files TO %I', stage->>'role');
+    END IF;
+  END IF;
+  IF clear IS NOT NULL THEN
+    PERFORM set_config('session_replication_role', 'replica', true);
+    EXECUTE format('DELETE FROM %s t WHERE t.%I::text OPERATOR(pg_catalog.=) ANY (%L)', stage->>'relation', stage->>'column', clear);
+  END IF;
+  SELECT * INTO before FROM @extschema@._tenant_picture(stage, other);
+  PERFORM @extschema@._tenant_enter(context);
+  PERFORM set_config('role', stage->>'role', true), set_config('search_path', stage->>'path', true);
+  begun := true;
+  IF kind IN ('read', 'rows') THEN
+    EXECUTE pg_catalog.format('WITH given(tenant) AS (%s) SELECT count(*), count(*) FILTER (WHERE tenant::text OPERATOR(pg_catalog.=) %L), count(*) FILTER (WHERE %s),
+      array_agg(DISTINCT coalesce(tenant::text, ''NULL'')) FILTER (WHERE %s) FROM given', statement, own, foreigner, foreigner) INTO given, mine, theirs, whose;
+  ELSE
+    EXECUTE statement;
+    GET DIAGNOSTICS given = ROW_COUNT;
+  END IF;
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  begun := false;
+  PERFORM set_config('role', stage->>'caller', true);
+  SELECT * INTO after FROM @extschema@._tenant_picture(stage, other);
+  ended := true;
+  RAISE EXCEPTION USING ERRCODE = 'RTTAP';
+EXCEPTION WHEN OTHERS THEN
+  IF ended THEN
+    RETURN jsonb_build_object('given', given, 'own', mine, 'foreign', theirs, 'whose', array_to_string(whose[:3], ', ') || CASE WHEN cardinality(whose) > 3 THEN ' and others' ELSE '' END,
+      'change', CASE WHEN after.rows < before.rows THEN 'takes rows away from' WHEN after.rows > before.rows THEN 'makes rows of' WHEN after.hash <> before.hash THEN 'changes rows of' END);
+  ELSIF NOT begun AND clear IS NULL THEN
+    RAISE;
+  END IF;
+  -- A view, a rule, COPY FROM: it cannot be done at all. A missing context raises 55000. 42501 must be of a policy of this table, which the message tells;
+  -- where it may be in another language, it is taken to be.
+  RETURN jsonb_build_object('state', SQLSTATE, 'message', SQLERRM, 'refused', SQLSTATE IN ('55000', '0A000', '42809')
+    OR SQLSTATE = '42501' AND CASE WHEN NOT (stage->>'superuser')::boolean AND current_setting('lc_messages') !~ '^(en|C|POSIX)' THEN true
+      WHEN stage->>'kind' IN ('r', 'p') THEN strpos(SQLERRM, 'row-level security') > 0 AND strpos(SQLERRM, format('for table "%s"', stage->>'name')) > 0
+      ELSE strpos(SQLERRM, 'row-level security') > 0 END);
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_attempt(jsonb, jsonb, text, jsonb, text, text, text[]) IS 'part of the tests: tries a statement, undoes it, and tells whose rows it gave and what became of the other tenant''s';
+
+CREATE FUNCTION @extschema@._tenant_insert(stage jsonb, values_of jsonb, columns jsonb, target text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('INSERT %s(%s) %sVALUES (%s)', target, string_agg(quote_ident(c), ', ' ORDER BY n),
+    CASE WHEN (stage->>'identity')::boolean THEN 'OVERRIDING SYSTEM VALUE ' ELSE '' END, string_agg(values_of->>c, ', ' ORDER BY n))
+  FROM jsonb_array_elements_text(columns) WITH ORDINALITY e(c, n)
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_insert(jsonb, jsonb, jsonb, text) IS 'part of the tests: INSERT of a row whose values are literals';
+
+-- The statements that are tried with the rows of two tenants. None reads a column that it need not: where one does, PostgreSQL also asks the policies
+-- for SELECT, which would cover a hole. kind: read (a plain SELECT), count (one of
+-- columns that do not tell whose a row is), rows (gives rows, too), write, nothing (does nothing where a key is there), default (leaves the tenant column out), export, import (COPY). clear: whose rows stand in the way of the statement, if constraints stop it.
+CREATE FUNCTION @extschema@._tenant_statements(stage jsonb, own text, other text, own_row jsonb, other_row jsonb)
+  RETURNS TABLE (kind text, statement text, clear text[])
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  r text := stage->>'relation';
+  c text := quote_ident(stage->>'column');
+  tenant name := stage->>'column';
+  may jsonb := stage->'may';
+  reads boolean := coalesce((may->>'SELECT')::boolean, false);
+  deletes boolean := coalesce((may->>'DELETE')::boolean, false);
+  inserts boolean := coalesce((may->>'INSERT')::boolean, false);
+  moves boolean := coalesce((may->>'UPDATE')::boolean, false) AND stage->'update' ? tenant;
+  -- A column beside the tenant's, with a value that it may have.
+  touched name := (SELECT u FROM jsonb_array_elements_text(stage->'update') WITH ORDINALITY e(u, n) WHERE u <> tenant AND (may->>'UPDATE')::boolean ORDER BY n LIMIT 1);
+  touch text := quote_ident(touched) || ' = ' || (own_row->>touched);
+  take text := format('%s = %L', c, own);
+  whole boolean := inserts AND stage->'insert' ? tenant;
+  key text := (SELECT string_agg(quote_ident(k), ', ' ORDER BY n) FROM jsonb_array_elements_text(stage->'key') WITH ORDINALITY e(k, n));
+  merges boolean := reads AND (stage->>'kind' IN ('r', 'p') OR current_setting('server_version_num')::int >= 170000);
+  all_of text := format('MERGE INTO %s USING (SELECT 1) one ON true WHEN MATCHED THEN ', r);
+  into_it text := format('INTO %s ', r);
+  alien text := @extschema@._tenant_insert(stage, other_row, stage->'insert', into_it);
+  mine CONSTANT text[] := ARRAY[own];
+  theirs CONSTANT text[] := ARRAY[other];
+BEGIN
+  IF reads THEN RETURN QUERY VALUES ('read', format('SELECT %s FROM %s', c, r), NULL::text[]); END IF;
+  IF NOT reads AND may <> '{}' AND stage->>'readable' IS NOT NULL THEN RETURN QUERY VALUES ('count', format('SELECT %I FROM %s', stage->>'readable', r), mine); END IF;
+  IF reads AND coalesce(touched IS NOT NULL OR moves, false) THEN RETURN QUERY VALUES ('rows', format('SELECT %s FROM %s FOR UPDATE', c, r), NULL::text[]); END IF;
+  IF touched IS NOT NULL THEN
+    RETURN QUERY VALUES ('write', format('UPDATE %s SET %s', r, touch), mine);
+    IF reads THEN RETURN QUERY VALUES ('rows', format('UPDATE %s SET %s RETURNING %s', r, touch, c), mine); END IF;
+    IF merges THEN RETURN QUERY VALUES ('write', all_of || 'UPDATE SET ' || touch, mine); END IF;
+  END IF;
+  IF moves THEN
+    RETURN QUERY VALUES ('write', format('UPDATE %s SET %s', r, take), mine), ('write', format('UPDATE %s SET %s = %L', r, c, other), theirs);
+    IF merges THEN RETURN QUERY VALUES ('write', all_of || 'UPDATE SET ' || take, mine); END IF;
+  END IF;
+  IF deletes THEN
+    RETURN QUERY VALUES ('write', format('DELETE FROM %s', r), mine);
+    IF reads THEN RETURN QUERY VALUES ('rows', format('DELETE FROM %s RETURNING %s', r, c), mine); END IF;
+    IF merges THEN RETURN QUERY VALUES ('write', all_of || 'DELETE', mine); END IF;
+  END IF;
+  IF whole THEN
+    RETURN QUERY VALUES ('write', alien, theirs), ('nothing', alien || ' ON CONFLICT DO NOTHING', theirs);
+    IF key IS NOT NULL AND reads AND (moves OR touched IS NOT NULL) THEN
+      RETURN QUERY VALUES ('write', @extschema@._tenant_insert(stage, CASE WHEN stage->'key' ? tenant THEN other_row ELSE other_row || jsonb_build_object(tenant, quote_literal(own)) END,
+        stage->'insert', into_it) || format(' ON CONFLICT (%s) DO UPDATE SET %s', key, CASE WHEN moves THEN take ELSE touch END), mine);
+    END IF;
+    IF merges THEN
+      RETURN QUERY VALUES ('write', format('MERGE INTO %s USING (SELECT 1) one ON false WHEN NOT MATCHED THEN %s', r, @extschema@._tenant_insert(stage, other_row, stage->'insert', '')), theirs);
+    END IF;
+  END IF;
+  -- The tenant that the column's default gives.
+  IF inserts AND (stage->>'default')::boolean AND stage->'insert' <> to_jsonb(ARRAY[tenant]) THEN
+    RETURN QUERY VALUES ('default', @extschema@._tenant_insert(stage, own_row, (stage->'insert') - tenant::text, into_it), mine || theirs);
+  END IF;
+  IF stage->>'kind' IN ('r', 'p') THEN
+    IF (may->>'COPY')::boolean THEN RETURN QUERY VALUES ('export', format('COPY %s TO ''/dev/null''', r), NULL::text[]); END IF;
+    IF whole THEN RETURN QUERY VALUES ('import', format('COPY %s FROM ''/dev/null''', r), NULL::text[]); END IF;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_statements(jsonb, text, text, jsonb, jsonb) IS 'part of the tests: the statements that are tried';
+
+-- A row of a tenant, as a jsonb object of literals; NULL if it has none.
+CREATE FUNCTION @extschema@._tenant_row(stage jsonb, context jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  query text := (SELECT format('SELECT pg_catalog.jsonb_object(ARRAY[%s], ARRAY[%s]) FROM %s t WHERE t.%I::text OPERATOR(pg_catalog.=) %L LIMIT 1',
+      string_agg(quote_literal(c), ', ' ORDER BY n), string_agg(format('pg_catalog.format(''%%L'', t.%I)', c), ', ' ORDER BY n), stage->>'relation', stage->>'column', context->>'tenant')
+    FROM jsonb_array_elements_text(stage->'row') WITH ORDINALITY e(c, n));
+  result jsonb;
+BEGIN
+  BEGIN
+    IF NOT (stage->>'sees_all')::boolean THEN PERFORM @extschema@._tenant_enter(context); END IF;
+    PERFORM set_config('search_path', stage->>'path', true);
+    EXECUTE query INTO result;
+    RAISE EXCEPTION USING ERRCODE = 'RTTAP';
+  EXCEPTION WHEN SQLSTATE 'RTTAP' THEN NULL;
+  END;
+  RETURN result;
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_row(jsonb, jsonb) IS 'part of the tests: a row of a tenant, each value as a literal; NULL if there is none';
+
+-- The ids as their column's type writes them; where none are given and the caller sees all rows, two that have rows.
+CREATE FUNCTION @extschema@._tenant_pair(stage jsonb, tenant_a text, tenant_b text) RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  given text[];
+  found text[] := '{}';
+BEGIN
+  EXECUTE format('SELECT ARRAY[(%L::%s)::text, (%L::%2$s)::text]', tenant_a, stage->>'type', tenant_b) INTO given;
+  IF (stage->>'sees_all')::boolean AND (tenant_a IS NULL OR tenant_b IS NULL) THEN
+    EXECUTE format('SELECT ARRAY(SELECT DISTINCT t.%I::text COLLATE pg_catalog."C" AS tenant FROM %s t WHERE t.%1$I IS NOT NULL ORDER BY tenant LIMIT 3)', stage->>'column', stage->>'relation') INTO found;
+    SELECT array_agg(f ORDER BY n) INTO found FROM unnest(found) WITH ORDINALITY u(f, n) WHERE given[1] IS DISTINCT FROM f AND given[2] IS DISTINCT FROM f;
+  END IF;
+  RETURN ARRAY[coalesce(given[1], found[1]), coalesce(given[2], found[CASE WHEN given[1] IS NULL THEN 2 ELSE 1 END])];
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_pair(jsonb, text, text) IS 'part of the tests: the two tenants, NULL where there is none';
+
+-- Testing
+
+-- What the catalogs say against a table, whatever an attempt does.
+CREATE FUNCTION @extschema@._tenant_openings(relation regclass, tried name) RETURNS SETOF text
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT v.line
+  FROM pg_class c CROSS JOIN LATERAL (VALUES
+    (1, NOT relrowsecurity, format('row-level security is not enabled on %s: SELECT rls_tenant.protect(%L);', relation, relation)),
+    (2, NOT relforcerowsecurity, format('row-level security is not forced on %s, so that its owner %I passes every policy: ALTER TABLE %1$s FORCE ROW LEVEL SECURITY;', relation, relowner::regrole::name)),
+    (3, pg_has_role(tried, relowner, 'MEMBER'), format('%I owns %s, or can become its owner %I, who may switch row-level security off', tried, relation, relowner::regrole::name)),
+    (4, has_table_privilege(tried, c.oid, 'TRUNCATE'), format('%I may TRUNCATE %s, which no policy holds: REVOKE TRUNCATE ON %2$s FROM %1$I;', tried, relation))) v(n, stands, line)
+  WHERE c.oid = relation AND relkind IN ('r', 'p') AND v.stands ORDER BY n
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_openings(regclass, name) IS 'part of the tests: what the catalogs say against a table';
+
+CREATE FUNCTION @extschema@._tenant_isolation(relation regclass, tenant_a text, tenant_b text, as_role name, public_read boolean, tenant_column name, user_a text, user_b text,
+  caller_path text, OUT failures text[], OUT notes text[], OUT tried integer)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stage jsonb := @extschema@._tenant_stage(relation, as_role, tenant_column, caller_path);
+  pair text[] := @extschema@._tenant_pair(stage, tenant_a, tenant_b);
+  contexts jsonb[];
+  rows jsonb[];
+  lacking text;
+  round integer;
+  own integer;
+  context jsonb;
+  attempt record;
+  outcome jsonb;
+  undecided boolean;
+  untried text;
+  seen bigint;
+  who text;
+  line text;
+BEGIN
+  failures := ARRAY(SELECT @extschema@._tenant_openings(relation, stage->>'role'));
+  notes := '{}';
+  tried := 0;
+  contexts := ARRAY[jsonb_build_object('tenant', pair[1], 'user', user_a), jsonb_build_object('tenant', pair[2], 'user', user_b)];
+  FOR own IN 1 .. 2 LOOP
+    IF pair[own] IS NOT NULL THEN rows[own] := @extschema@._tenant_row(stage, contexts[own]); END IF;
+  END LOOP;
+  IF rows[1] IS NULL OR rows[2] IS NULL OR pair[1] = pair[2] THEN
+    failures := failures || CASE
+      WHEN (pair[1] IS NULL OR pair[2] IS NULL) AND NOT (stage->>'sees_all')::boolean
+        THEN format('policies hold %I, so that it cannot tell who has rows: name two tenants, tenant_isolated(%L, ''…'', ''…''), or run the test as a superuser', current_user, relation)
+      ELSE format('%s needs a row of each of two tenants, and has one of %s: SELECT as_tenant(''…''); INSERT INTO %1$s …; for each, before the test', relation,
+        coalesce((SELECT string_agg(DISTINCT pair[n], ' and of ') FROM unnest(rows) WITH ORDINALITY u(row, n) WHERE row IS NOT NULL), 'none')) END;
+    RETURN;
+  END IF;
+  SELECT string_agg(CASE WHEN p = 'SELECT' AND stage->>'readable' IS NOT NULL THEN format('SELECT of %I', stage->>'column') ELSE p END, ', ' ORDER BY n) INTO lacking
+  FROM (VALUES (1, 'SELECT'), (2, 'INSERT'), (3, 'UPDATE'), (4, 'DELETE')) v(n, p) WHERE NOT coalesce((stage->'may'->>p)::boolean, false);
+  IF lacking IS NOT NULL THEN
+    notes := notes || format('%I is not permitted to %s', stage->>'role', lacking);
+  END IF;
+  SELECT string_agg(format('%s of %I', upper(p), stage->>'column'), ', ' ORDER BY p) INTO lacking
+  FROM unnest('{insert,update}'::text[]) p WHERE (stage->'may'->>upper(p))::boolean AND NOT stage->p ? (stage->>'column');
+  IF lacking IS NOT NULL THEN
+    notes := notes || format('%I is not permitted to %s', stage->>'role', lacking);
+  END IF;
+
+  FOR round IN 1 .. 3 LOOP  -- the first tenant, the second, nobody
+    own := CASE round WHEN 2 THEN 2 ELSE 1 END;
+    context := CASE WHEN round < 3 THEN contexts[own] END;
+    who := format('%I %s', stage->>'role', coalesce('as tenant ' || (context->>'tenant'), 'without a context'));
+    seen := 0;
+    FOR attempt IN SELECT * FROM @extschema@._tenant_statements(stage, pair[own], pair[3 - own], rows[own], rows[3 - own]) LOOP
+      tried := tried + 1;
+      outcome := @extschema@._tenant_attempt(stage, context, pair[own], contexts[3 - own], attempt.kind, attempt.statement);
+      -- What stopped it was no policy, or was nothing at all: once more, without what stood in the way.
+      undecided := CASE WHEN outcome ? 'state' THEN NOT (outcome->>'refused')::boolean OR outcome->>'state' <> '42501' AND context IS NOT NULL
+                        ELSE attempt.kind = 'nothing' AND outcome->>'change' IS NULL END;
+      IF undecided AND attempt.clear IS NOT NULL AND (stage->>'superuser')::boolean AND stage->>'kind' IN ('r', 'p') THEN
+        outcome := @extschema@._tenant_attempt(stage, context, pair[own], contexts[3 - own], attempt.kind, attempt.statement, attempt.clear);
+      END IF;
+      IF attempt.kind = 'count' THEN  -- without one's own rows nothing may be left to see
+        outcome := CASE WHEN (stage->>'superuser')::boolean AND stage->>'kind' IN ('r', 'p') AND NOT (stage->>'member')::boolean AND NOT public_read
+          THEN @extschema@._tenant_attempt(stage, context, pair[own], contexts[3 - own], attempt.kind, attempt.statement, CASE WHEN context IS NOT NULL THEN attempt.clear ELSE '{}' END) ELSE '{}' END;
+      END IF;
+      IF attempt.kind = 'read' AND public_read THEN outcome := outcome || '{"foreign": 0}'; END IF;
+      -- Some statements take a superuser's test: a copy of one's own row meets its key, and files are not for all.
+      untried := CASE WHEN attempt.kind IN ('export', 'import') AND outcome->>'state' = '42501' THEN 'COPY was not tried, which takes a superuser, or a role with pg_read_server_files and pg_write_server_files'
+        WHEN attempt.kind = 'count' AND outcome = '{}' THEN format('SELECT without %I could not be tried: a superuser''s test can, of a table without memberships and public rows', stage->>'column')
+        WHEN attempt.kind = 'default' AND NOT (stage->>'superuser')::boolean AND NOT (outcome->>'refused')::boolean THEN format('INSERT with the default of %I could not be tried: a superuser''s test can', stage->>'column') END;
+      line := CASE
+        WHEN untried IS NOT NULL THEN NULL
+        WHEN outcome ? 'state' AND NOT (outcome->>'refused')::boolean
+          THEN format('not decided: no policy refuses it, and it fails with %s: %s%s', outcome->>'state', outcome->>'message', CASE WHEN (stage->>'superuser')::boolean THEN '' ELSE '; a superuser''s test goes on without triggers' END)
+        WHEN attempt.kind = 'import' AND NOT outcome ? 'state' THEN 'could write rows of any tenant'
+        WHEN attempt.kind = 'export' AND (outcome->>'given')::bigint > seen THEN format('gets %s rows, and should get %s', outcome->>'given', seen)
+        WHEN attempt.kind = 'count' AND (outcome->>'given')::bigint > 0 THEN format('gets %s rows that are not its own', outcome->>'given')
+        WHEN (outcome->>'foreign')::bigint > 0 THEN format('gets rows of tenant %s', outcome->>'whose')
+        WHEN outcome->>'change' IS NOT NULL THEN format('%s tenant %s', outcome->>'change', pair[3 - own])
+        WHEN attempt.kind = 'read' AND context IS NOT NULL AND NOT (stage->>'part')::boolean AND coalesce((outcome->>'own')::bigint, 0) = 0
+          THEN 'does not see its own rows' || coalesce(' (' || (outcome->>'message') || ')', '') END;
+      IF line IS NOT NULL THEN failures := failures || format('%s %s: %s', who, line, attempt.statement); END IF;
+      IF attempt.kind = 'read' THEN
+        seen := coalesce((outcome->>'given')::bigint - (outcome->>'foreign')::bigint, 0);
+      END IF;
+      notes := notes || untried;
+    END LOOP;
+  END LOOP;
+  notes := ARRAY(SELECT DISTINCT n FROM unnest(notes) n WHERE n IS NOT NULL ORDER BY n);
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_isolation(regclass, text, text, name, boolean, name, text, text, text) IS 'part of the tests: what crosses between two tenants of a relation, what to know, and how many statements were tried';
+
+CREATE FUNCTION @extschema@._tenant_isolated(relation regclass, tenant_a text, tenant_b text, as_role name, description text, public_read boolean, tenant_column name, user_a text, user_b text,
+  caller_path text) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  r record;
+BEGIN
+  SELECT * INTO r FROM @extschema@._tenant_isolation(relation, tenant_a, tenant_b, as_role, coalesce(public_read, false), tenant_column, user_a, user_b, caller_path);
+  IF r.tried = 0 AND r.failures = '{}' THEN
+    r.failures := ARRAY[format('%I has no privilege on %s, so that nothing was tried', coalesce(as_role, current_user), relation)];
+  END IF;
+  RETURN @extschema@._tenant_report(CASE WHEN r.failures = '{}' THEN 'ok' ELSE 'not ok' END, coalesce(description, format('%s keeps tenants apart', relation)), r.failures || r.notes);
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_isolated(regclass, text, text, name, text, boolean, name, text, text, text) IS 'part of the tests: tenant_isolated(), told the search_path of its caller';
+
+CREATE FUNCTION @extschema@.tenant_isolated(relation regclass, tenant_a text DEFAULT NULL, tenant_b text DEFAULT NULL, as_role name DEFAULT NULL, description text DEFAULT NULL,
+  public_read boolean DEFAULT false, tenant_column name DEFAULT NULL, user_a text DEFAULT NULL, user_b text DEFAULT NULL) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+RETURN @extschema@._tenant_isolated(relation, tenant_a, tenant_b, as_role, description, public_read, tenant_column, user_a, user_b, pg_catalog.current_setting('search_path'));
+COMMENT ON FUNCTION @extschema@.tenant_isolated(regclass, text, text, name, text, boolean, name, text, text) IS 'a pgTAP test: whether a role that policies hold (default: the current one), as each of two tenants (default: two that have rows) and without a context, can read, change, take, give away or make the other''s rows, by each kind of statement; all is undone. It also fails where a tenant sees none of its own rows, and where something cannot be decided. public_read: others'' rows may be read. user_a, user_b: users of the two, for memberships. 22023: a role that no policy holds; 42703: no tenant column; 42501: the context may not change, or the caller may not read the relation';
+
+CREATE FUNCTION @extschema@._tenant_isolated_schema(schema name, as_role name, public_read regclass[], leave_out regclass[], caller_path text) RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  tried name := coalesce(as_role, current_user);
+  r record;
+  known boolean := false;
+BEGIN
+  FOR r IN
+    SELECT c.oid::regclass AS relation, c.relkind, u.attname IS NOT NULL OR t.tenant_column IS NOT NULL AS has_column,
+      has_schema_privilege(tried, c.relnamespace, 'USAGE') AND (has_any_column_privilege(tried, c.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege(tried, c.oid, 'DELETE')) AS usable
+    FROM pg_class c LEFT JOIN rls_tenant.tenant_tables() t ON t.relation = c.oid
+    LEFT JOIN pg_attribute u ON u.attrelid = c.oid AND u.attname = current_setting('rls_tenant.tenant_column') AND u.attnum > 0 AND NOT u.attisdropped
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = schema) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (t.relation IS NOT NULL OR u.attname IS NOT NULL)
+    ORDER BY c.relname COLLATE "C"
+  LOOP
+    known := true;
+    IF r.relation = ANY (leave_out) THEN
+      RETURN NEXT @extschema@._tenant_report('skip', r.relation::text, '{left out}');
+    ELSIF NOT r.has_column THEN
+      RETURN NEXT @extschema@.policies_confine(r.relation);
+    ELSIF NOT r.usable AND NOT EXISTS (SELECT FROM @extschema@._tenant_openings(r.relation, tried)) THEN
+      RETURN NEXT @extschema@._tenant_report('skip', r.relation::text, ARRAY[format('%I has no privilege on it', tried)]);
+    ELSE
+      RETURN NEXT @extschema@._tenant_isolated(r.relation, NULL, NULL, as_role, NULL, coalesce(r.relation = ANY (public_read), false), NULL, NULL, NULL, caller_path);
+    END IF;
+  END LOOP;
+  IF NOT known THEN
+    RETURN NEXT @extschema@._tenant_report('not ok', format('schema %I has tenant tables', schema), '{}');
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_isolated_schema(name, name, regclass[], regclass[], text) IS 'part of the tests: tenant_isolated_schema(), told the search_path of its caller';
+
+CREATE FUNCTION @extschema@.tenant_isolated_schema(schema name, as_role name DEFAULT NULL, public_read regclass[] DEFAULT '{}', leave_out regclass[] DEFAULT '{}') RETURNS SETOF text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+  SELECT t FROM @extschema@._tenant_isolated_schema(schema, as_role, public_read, leave_out, pg_catalog.current_setting('search_path')) t;
+END;
+COMMENT ON FUNCTION @extschema@.tenant_isolated_schema(name, name, regclass[], regclass[]) IS 'pgTAP tests, one for each tenant table of a schema and each other relation there that has the usual tenant column: tenant_isolated(), or policies_confine() where a table has no tenant column of its own. public_read: those whose rows may be read by all; leave_out: those that are skipped. A schema without any fails';
+
+CREATE FUNCTION @extschema@._tenant_faults(relation regclass, rules text[]) RETURNS text[]
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(array_agg(format(E'%s: %s\n%s', f.rule, f.detail, f.remedy)), '{}') FROM rls_tenant.table_faults(relation) f WHERE rules IS NULL OR f.rule = ANY (rules)
+$$;
+COMMENT ON FUNCTION @extschema@._tenant_faults(regclass, text[]) IS 'part of the tests: the faults of a relation by these rules (NULL: all), each with its remedy';
+
+CREATE FUNCTION @extschema@.is_protected(relation regclass, description text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  faults text[] := @extschema@._tenant_faults(relation, NULL);
+BEGIN
+  IF faults = '{}' AND NOT EXISTS (SELECT FROM rls_tenant.tenant_tables() t WHERE t.relation = $1) THEN
+    faults := ARRAY[format('%s is no tenant table', relation)];
+  END IF;
+  RETURN @extschema@._tenant_report(CASE WHEN faults = '{}' THEN 'ok' ELSE 'not ok' END, coalesce(description, format('%s is protected', relation)), faults);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.is_protected(regclass, text) IS 'a pgTAP test: whether a table is a tenant table that breaks no rule of rls_tenant.table_faults(), which the caller must be granted; the rules that it breaks are listed with their remedies';
+
+CREATE FUNCTION @extschema@.policies_confine(relation regclass, description text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  faults text[] := @extschema@._tenant_faults(relation, '{rls_off,rls_off_with_policies,no_policy,only_restrictive,not_confined,always_true,check_wider,null_matches,floor_not_public,no_tenant_column}');
+BEGIN
+  RETURN @extschema@._tenant_report(CASE WHEN faults = '{}' THEN 'ok' ELSE 'not ok' END, coalesce(description, format('the policies of %s confine rows to their tenant', relation)), faults);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.policies_confine(regclass, text) IS 'a pgTAP test: whether the policies of a table confine every row to its tenant, by the rules of rls_tenant.table_faults() on policies; the caller must be granted that function';
+
+CREATE FUNCTION @extschema@.context_missing_raises(relation regclass, as_role name DEFAULT NULL, description text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  tried name := coalesce(as_role, current_user);
+  given bigint;
+  line text;
+BEGIN
+  PERFORM @extschema@._tenant_unbind();
+  BEGIN
+    PERFORM rls_tenant.clear_context();
+    PERFORM set_config('role', tried, true);
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s) t', relation) INTO given;
+    RAISE EXCEPTION USING ERRCODE = 'RTTAP';
+  EXCEPTION
+    WHEN SQLSTATE 'RTTAP' THEN line := format('%I without a context gets %s rows, and no error: SELECT FROM %s', tried, given, relation);
+    WHEN object_not_in_prerequisite_state THEN NULL;
+    WHEN OTHERS THEN line := format('%I without a context gets another error: SELECT FROM %s: %s: %s', tried, relation, SQLSTATE, SQLERRM);
+  END;
+  RETURN @extschema@._tenant_report(CASE WHEN line IS NULL THEN 'ok' ELSE 'not ok' END, coalesce(description, format('%s is not read without a context', relation)), array_remove(ARRAY[line], NULL));
+END
+$$;
+COMMENT ON FUNCTION @extschema@.context_missing_raises(regclass, name, text) IS 'a pgTAP test: whether reading a relation as a role (default: the current one) without a context raises 55000, instead of giving nothing or something';
+
+CREATE FUNCTION @extschema@.audit_clean(severity text DEFAULT 'risk', schema_pattern text DEFAULT '%', description text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  grades CONSTANT text[] := '{leak,risk,speed,note}';
+  lines text[];
+BEGIN
+  IF NOT coalesce(severity = ANY (grades), false) THEN
+    RAISE EXCEPTION 'there is no severity "%"', severity
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'From worst to least: leak, risk, speed, note.', HINT = 'SELECT audit_clean(''risk'');';
+  END IF;
+  SELECT coalesce(array_agg(format(E'%s: %s: %s %s: %s\n%s', a.severity, a.rule, a.object_type, a.object, a.finding, a.remedy)), '{}') INTO lines
+  FROM rls_tenant.audit(schema_pattern) a WHERE array_position(grades, a.severity) <= array_position(grades, $1);
+  RETURN @extschema@._tenant_report(CASE WHEN lines = '{}' THEN 'ok' ELSE 'not ok' END, coalesce(description, format('the audit finds no %s', array_to_string(grades[:array_position(grades, severity)], ', no '))), lines);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.audit_clean(text, text, text) IS 'a pgTAP test: whether rls_tenant.audit(), which the caller must be granted, finds nothing of that severity (leak, risk, speed, note) or worse in the schemas whose name is LIKE the pattern, and in roles and server; the findings are listed with their remedies. 22023: no such severity';
