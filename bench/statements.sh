@@ -62,7 +62,7 @@ undone() { printf '%s\n' 'BEGIN;' "$@" 'ROLLBACK;'; }
 # statement_rounds CASE SCHEMA: how many transactions warm up, and how many count.
 statement_rounds() {
   case $1.$2 in
-    insert.*) echo 2 4 ;;
+    insert.*) echo 1 2 ;;
     *.grown_2000000) echo 5 10 ;;
     *.grown_*) echo 20 40 ;;
     *) echo 40 100 ;;
