@@ -62,10 +62,10 @@ undone() { printf '%s\n' 'BEGIN;' "$@" 'ROLLBACK;'; }
 # statement_rounds CASE SCHEMA: how many transactions warm up, and how many count.
 statement_rounds() {
   case $1.$2 in
-    insert.*) echo 2 4 ;;
-    *.grown_2000000) echo 5 10 ;;
-    *.grown_*) echo 20 40 ;;
-    *) echo 40 100 ;;
+    insert.*) echo 1 1 ;;
+    *.grown_2000000) echo 3 6 ;;
+    *.grown_*) echo 10 20 ;;
+    *) echo 20 50 ;;
   esac
 }
 

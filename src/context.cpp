@@ -398,7 +398,7 @@ const ContextValue *read_context_slow(Setting setting) {
   note_transaction();
   ContextSlot &slot = slot_of(setting);
   const ContextValue *now = present(slot);
-  if (holder != nullptr && !IsParallelWorker()) holder(setting, now);  // a worker has what its leader was let read
+  if (holder != nullptr) holder(setting, now);  // in a worker, too: that of CREATE INDEX has a leader who has read nothing
   if (!slot.latched || !same_context_value(slot.reading, now)) {
     if (slot.latched && (one_tenant || slot.running > 0)) raise_context_changed(setting, slot.reading, now);
     if (now == nullptr && missing_context_raises()) {
@@ -435,7 +435,7 @@ void set_context_value(Setting setting, const char *value) {
   const ContextSlot &slot = slot_of(setting);
   if (value == nullptr && (slot.extra == nullptr || !set_by_session(slot.extra->source))) return;
   set_config_option(setting_name(setting), value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-  if (value != nullptr && holder != nullptr && !IsParallelWorker()) holder(setting, present(slot));
+  if (value != nullptr && holder != nullptr) holder(setting, present(slot));
   // Going back to the default asks no check hook.
   if (value == nullptr && slot.latched && (one_tenant || slot.running > 0) &&
       !same_context_value(slot.reading, present(slot))) {

@@ -86,7 +86,8 @@ void read_pins(Oid role) {
       const size_t length = strlen(setting_name(setting));
       if (pg_strncasecmp(text, setting_name(setting), length) != 0 || text[length] != '=') continue;
       Pinned &pin = found[static_cast<int>(setting)];
-      if (!pin.in_database) pin = read_pin(text + length + 1, OidIsValid(form->setdatabase));
+      const bool in_database = OidIsValid(form->setdatabase);
+      if (in_database || !pin.in_database) pin = read_pin(text + length + 1, in_database);
     }
   };
   if (!superuser_arg(role)) for_settings_of(role, read);
@@ -108,7 +109,8 @@ bool same_id(Setting setting, const ContextValue &left, const ContextValue &righ
 
 [[noreturn]] void raise_pinned(Setting setting, const Pinned &pin, const char *fault, const ContextValue *now) {
   const char *word = setting_word(setting), *name = setting_name(setting);
-  const char *role = GetUserNameFromId(pinned_role, false);
+  const char *role = GetUserNameFromId(pinned_role, true);
+  if (role == nullptr) role = psprintf("%u", pinned_role);  // dropped since it logged in
   const char *alter = psprintf("ALTER ROLE %s%s%s", quote_identifier(role), pin.in_database ? " IN DATABASE " : "",
                                pin.in_database ? quote_identifier(get_database_name(MyDatabaseId)) : "");
   if (fault != nullptr) {
@@ -140,9 +142,11 @@ void hold(Setting setting, const ContextValue *now) {
   raise_pinned(setting, pin, fault, now);
 }
 
-// Superusers, and for other roles than themselves those that may alter roles.
+// Superusers, and for other roles than themselves those that may alter roles. Who has logged in stays itself under SET
+// ROLE.
 bool is_dba(Oid role) {
-  return superuser() || (OidIsValid(role) && role != GetUserId() && has_createrole_privilege(GetUserId()));
+  return superuser() || (OidIsValid(role) && role != GetUserId() && role != GetSessionUserId() &&
+                         has_createrole_privilege(GetUserId()));
 }
 
 void check_pin(const Node *statement) {

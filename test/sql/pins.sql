@@ -68,6 +68,44 @@ SELECT rls_tenant.current_account_text();
 SELECT item, detail FROM rls_tenant.explain_context() LIMIT 3;
 SELECT pins_as('x');
 ROLLBACK;
+-- A worker that builds an index reads for itself, and its leader has read nothing: here the leader waits for the worker's refusal.
+RESET SESSION AUTHORIZATION;
+SELECT pg_backend_pid() AS leader \gset
+SELECT set_config('pins.leader', :'leader', false) IS NULL;
+SELECT rls_tenant.exempt('public', 'pins\_bulk', 'has no tenants');
+CREATE TABLE pins_bulk WITH (parallel_workers = 2) AS SELECT i, repeat('x', 1000) AS filler FROM generate_series(1, 1000) i;
+ALTER TABLE pins_bulk OWNER TO regress_pins;
+GRANT CREATE ON SCHEMA public TO regress_pins;
+CREATE FUNCTION pins_spy(integer) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  IF pg_backend_pid()::text = current_setting('pins.leader') THEN
+    PERFORM pg_sleep(60);
+    RETURN '';
+  END IF;
+  RETURN rls_tenant.current_tenant_text();
+END
+$$;
+SET SESSION AUTHORIZATION regress_pins;
+BEGIN;
+SET LOCAL maintenance_work_mem = '256MB';
+SET LOCAL rls_tenant.tenant_id = '3';
+CREATE INDEX ON pins_bulk (public.pins_spy(i));
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+DROP TABLE pins_bulk;
+DROP FUNCTION pins_spy;
+DELETE FROM rls_tenant.exemption WHERE relation_pattern = 'pins\_bulk';
+REVOKE CREATE ON SCHEMA public FROM regress_pins;
+-- As another role, which may pin others, it is itself still.
+CREATE ROLE regress_pins_clerk;
+CREATE ROLE regress_pins_chief CREATEROLE;
+GRANT regress_pins_chief TO regress_pins_clerk;
+SET SESSION AUTHORIZATION regress_pins_clerk;
+SET ROLE regress_pins_chief;
+ALTER ROLE regress_pins_clerk SET rls_tenant.tenant_id = '9';
+RESET ROLE;
+RESET SESSION AUTHORIZATION;
+DROP ROLE regress_pins_clerk, regress_pins_chief;
 -- The session's user is looked at anew where it changes.
 RESET SESSION AUTHORIZATION;
 BEGIN;

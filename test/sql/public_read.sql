@@ -154,7 +154,7 @@ SELECT pg_temp.policies('doc');
 SELECT pg_temp.steps('tenant', '') \gexec
 SELECT pg_temp.steps('', 'is_published') \gexec
 \set ECHO :ECHO_BEFORE
--- The access goes before the floor changes and comes after it: none is ever seen with the other's.
+-- Whichever access holds by itself stands beside the floor that changes.
 SELECT rls_tenant.protect_sql('doc', membership => 'tenant', public_read => '', access => 'note <> ''one''');
 -- A narrower tenant_isolation goes when the whole one is there.
 BEGIN;
