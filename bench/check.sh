@@ -1,32 +1,50 @@
 # For bench/run --check: whether a ratio of instructions has grown by more than 5 % over the recorded one.
-# shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
+# shellcheck shell=bash disable=SC2154,SC2034,SC2004 # bench/run has the variables
 
 recorded=$top/bench/recorded
 
-# measured NAME: the ratio of that name (SCHEMA PROTOCOL), protect() to the hand-written condition.
-measured() {
-  local schema=${1% *} protocol=${1#* } side first statement warm_up=$warm
-  [ "$schema" = small ] || warm_up=1100  # until each partition is in the caches
-  for side in handwritten protected; do
-    lookup "$protocol" "$schema" "$side"
-    count "$side $1" rls_tenant "$first" "$(in_transaction "$set_local" "$(padded "$statement")")" "$warm_up" "$steady"
-    check_sums $((warm_up + steady))
-  done
-  ratio "${cost[protected $1]}" "${cost[handwritten $1]}"
+check_quickly() { partition_counts=128 registry_rows=500000 partition_sides='handwritten protected' registry_sides=$partition_sides; }
+check_load() { each load partitions registry; }
+
+# queue_recorded SUBJECT PROTOCOL SIDE: one side of a recorded ratio, to be counted as cost[SUBJECT PROTOCOL SIDE]. A subject is a
+# schema of bench/data.sql or bench/partitions.sql, whose transactions read 20 rows, or a case of the statements, or of the registry
+# for its median tenant.
+queue_recorded() {
+  local first statement warm_up=$warm
+  case $1 in
+    small | parts_*)
+      lookup "$2" "$1" "$3"
+      [ "$1" = small ] || warm_up=1100  # until each partition is in the caches
+      queue "$*" "$first" "$(in_transaction "$set_local" "$(padded "$statement")")" "$warm_up" "$steady"
+      ;;
+    registry_*) queue_registry "${1#registry_}" median "$3" "$2" ;;
+    *) queue_statement "$1" "$3" "$2" ;;
+  esac
+  queued[-1]=$*
 }
 
 # check_ratios: one line for each recorded ratio, in TAP.
 check_ratios() {
-  local name before now number=0 failed=0 verdict
+  local subject protocol side before now number=0 failed=0 verdict place=0
+  while read -r subject protocol before; do
+    for side in handwritten protected; do queue_recorded "$subject" "$protocol" "$side"; done
+  done <"$recorded"
+  count_queued rls_tenant
   echo "1..$(grep -c . "$recorded")"
-  while read -r schema protocol before; do
-    name="$schema $protocol" number=$((number + 1)) verdict=ok
-    measured "$name" >"$work/ratio"  # not in a subshell, which would lose the costs
-    now=$(tail -n 1 "$work/ratio")
+  while read -r subject protocol before; do
+    for side in handwritten protected; do
+      place=$((place + 1))
+      case $subject in
+        small) check_sums $((warm + steady)) "$place" ;;
+        parts_*) check_sums $((1100 + steady)) "$place" ;;
+      esac
+    done
+    number=$((number + 1)) verdict=ok
+    now=$(ratio "${cost[$subject $protocol protected]}" "${cost[$subject $protocol handwritten]}")
     if awk -v now="$now" -v before="$before" 'BEGIN { exit now + 0 <= 1.05 * before ? 1 : 0 }'; then
       verdict='not ok' failed=1
     fi
-    echo "$verdict $number - instructions, $name: $now of the hand-written condition (recorded $before)"
+    echo "$verdict $number - instructions, $subject $protocol: $now of the hand-written condition (recorded $before)"
   done <"$recorded"
   return $failed
 }

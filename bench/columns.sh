@@ -3,12 +3,6 @@
 
 column_sides='none nothing rule plpgsql'
 column_cases='simple prepared changed bulk bulk_changed'
-declare -A column_title=(
-  [none]='no trigger'
-  [nothing]='an AFTER row trigger that returns at once'
-  [rule]='**`restrict_columns()`**'
-  [plpgsql]='the same rule in PL/pgSQL'
-)
 
 # columns_load: a table of 20,000 rows of 1,000 tenants for each side, and one user who is an admin of all of them.
 columns_load() {
@@ -67,6 +61,8 @@ column_statement() {
 
 columns_table() {
   local name side cells first statement shown rounds
+  title+=([none]='no trigger' [nothing]='an AFTER row trigger that returns at once' [rule]='**`restrict_columns()`**'
+    [plpgsql]='the same rule in PL/pgSQL')
   table columns "Instructions per transaction with an \`UPDATE\` under a column rule" "" "one row, simple" ratio \
     "one row, prepared" ratio "one row, restricted column" ratio "10,000 rows" ratio "10,000 rows, restricted column" ratio
   for side in $column_sides; do
@@ -81,6 +77,6 @@ columns_table() {
       [ "$side" != rule ] || shown=$(judged "$shown" 1.1)
       cells+=("$(grouped "${cost[$name $side]}")" "$shown")
     done
-    row "${column_title[$side]}" "${cells[@]}"
+    row "${title[$side]}" "${cells[@]}"
   done
 }

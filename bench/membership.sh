@@ -24,41 +24,6 @@ as_user() {
   printf '%s\n' "BEGIN; SET LOCAL rls_tenant.user_id = '$1'; SET LOCAL ROLE app;" "${@:2}" 'COMMIT;'
 }
 
-# marked MARK STATEMENT: a statement whose figures go to $work/MARK; those of round 0, which warms up, go nowhere.
-marked() { printf '\\warn mark %s\n\\echo mark %s\n%s\n\\warn mark -\n\\echo mark -\n' "$1" "$1" "$2"; }
-mark() { if [ "$1" = 0 ]; then echo -; else echo "$2"; fi; }
-
-# run_script: runs psql on stdin; what it prints goes to $work/printed and $work/stats.
-run_script() {
-  psql -X -qAt -v ON_ERROR_STOP=1 -f - >"$work/printed" 2>"$work/stats" ||
-    { tail -3 "$work/stats" >&2; die "a script failed"; }
-}
-
-# keep_processor: the processor's milliseconds of each marked statement. keep_printed PATTERN: what follows it in what was
-# printed after the mark.
-keep_processor() { processor_times "$work/stats" | awk -v work="$work" '$1 != "-" { print $2 >>(work "/" $1) }'; }
-keep_printed() {
-  awk -v work="$work" -v pattern="$1" '
-    /^mark / { mark = $2 }
-    index($0, pattern) == 1 && mark != "-" {
-      split(substr($0, length(pattern) + 1), word, " ")
-      print word[1] >>(work "/" mark)
-    }' "$work/printed"
-}
-
-# turned LIST: another one goes first.
-turned() { if [[ $1 == *' '* ]]; then echo "${1#* } ${1%% *}"; else echo "$1"; fi; }
-
-ms() { median <"$work/$1" | xargs printf "%.${2:-2}f"; }
-# The median of the rounds' ratios where there are as many, else the ratio of the medians.
-times_as() {
-  if [ "$(wc -l <"$work/$1")" = "$(wc -l <"$work/$2")" ]; then
-    paired_ratio "$work/$1" "$work/$2"
-  else
-    ratio "$(median <"$work/$1")" "$(median <"$work/$2")"
-  fi
-}
-
 # --- One user's rows over the wire
 
 declare -A side_title=(

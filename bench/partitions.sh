@@ -1,44 +1,56 @@
 # For bench/run: transactions that read one tenant's rows of a partitioned table.
 # shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
 
-partition_counts='8 128'
+partition_counts='8 128' partition_sides=$sides
 partitions_largely() { partition_counts='8 128 1024'; }
 
 # partitions_load: tables with so many partitions, each in a schema parts_N.
 partitions_load() {
   local count
   for count in $partition_counts; do
-    say "loading 20000 rows into $count partitions four times"
-    psql -X -q -v rows=20000 -v partitions="$count" -v schema="parts_$count" -f "$top/bench/partitions.sql"
+    say "loading 20000 rows into $count partitions"
+    psql -X -q -v rows=20000 -v partitions="$count" -v schema="parts_$count" -v sides="$partition_sides" -f "$top/bench/partitions.sql"
   done
 }
 
 # partition_rounds SIDE: how many transactions warm up, so that each relation that the side uses is in the caches, and how
-# many count. A plan that names one
-# partition takes a tenant of each; the others open all of them every time.
+# many count. A plan that names one partition takes a tenant of each; the others open all of them every time.
 partition_rounds() {
   case $1 in
-    handwritten | protected) echo "1100 $steady" ;;
-    *) echo "5 20" ;;
+    handwritten | protected) echo '1100 200' ;;
+    *) echo '5 10' ;;
   esac
 }
 
+# count_partitions COUNT PROTOCOL: counts all sides as cost[SIDE COUNT PROTOCOL].
+count_partitions() {
+  local side rounds first statement place=0
+  for side in $partition_sides; do
+    lookup "$2" "parts_$1" "$side"
+    read -ra rounds <<<"$(partition_rounds "$side")"
+    queue "$side $1 $2" "$first" "$(in_transaction "$set_local" "$(padded "$statement")")" "${rounds[@]}"
+  done
+  count_queued rls_tenant
+  for side in $partition_sides; do
+    read -ra rounds <<<"$(partition_rounds "$side")"
+    place=$((place + 1))
+    check_sums $((rounds[0] + rounds[1])) $place
+  done
+}
+
 partitions_table() {
-  local count side protocol cells rounds shown base first statement
-  title[subselect]="policy with \`(SELECT current_setting(…)::uuid)\`"
+  local count side protocol cells shown
+  for count in $partition_counts; do
+    for protocol in simple prepared; do count_partitions "$count" $protocol; done
+  done
   table partitions "Instructions per transaction that reads 20 of 20,000 rows of a partitioned table" "" \
     "simple protocol" ratio prepared ratio
   for count in $partition_counts; do
-    for side in handwritten protected setting subselect; do
+    for side in $partition_sides; do
       cells=()
       for protocol in simple prepared; do
-        lookup "$protocol" "parts_$count" "$side"
-        read -ra rounds <<<"$(partition_rounds "$side")"
-        count "$side $count $protocol" rls_tenant "$first" \
-          "$(in_transaction "$set_local" "$(padded "$statement")")" "${rounds[@]}"
-        check_sums $((rounds[0] + rounds[1]))
-        base=${cost[handwritten $count $protocol]}
-        shown=$(ratio "${cost[$side $count $protocol]}" "$base")
+        shown=$(ratio "${cost[$side $count $protocol]}" "${cost[handwritten $count $protocol]}")
+        plotted partitions "$protocol" "$count" "$side" "$shown"
         [ "$side" != protected ] || shown=$(judged "$shown" 1.03)
         cells+=("$(grouped "${cost[$side $count $protocol]}")" "$shown")
       done

@@ -1,11 +1,15 @@
 # For bench/run: the statements of an application, one a transaction, in instructions.
+#
+# Three protocols: simple; prepared, once a session; and extended, which most drivers speak unless they are told to prepare:
+# each statement is parsed, bound to its values and executed. Single-user mode knows only the first, and PREPARE; the third is
+# counted in a backend that pgbench talks to.
 # shellcheck shell=bash disable=SC2154,SC2034,SC2016 # bench/run has the variables; backquotes are Markdown's
 
-statement_sides='handwritten protected setting'
-statement_cases='lookup page join upsert update delete insert'
+statement_cases='lookup page aggregate join upsert update delete insert'
 declare -A case_title=(
   [lookup]='point lookup by primary key'
   [page]='page of 20 rows, in order'
+  [aggregate]='aggregate of all rows, grouped'
   [join]='join of three tables'
   [upsert]='`INSERT … ON CONFLICT DO UPDATE`'
   [update]='`UPDATE` of a row'
@@ -13,19 +17,15 @@ declare -A case_title=(
   [insert]='`INSERT` of 10,000 rows'
 )
 
-# statements_load: tables with rights to write them.
-statements_load() {
-  psql -X -q -v ON_ERROR_STOP=1 -c 'GRANT ALL ON ALL TABLES IN SCHEMA small TO app'
-}
-
-# statement_of CASE SIDE: the statement, in which @ stands for the tenant and # for the id of one of its rows. What differs
+# statement_of CASE SIDE [SCHEMA]: the statement, in which @ stands for the tenant and # for the id of one of its rows. What differs
 # between the sides is the tenant's condition, written by hand or in policies.
 statement_of() {
-  local table=small.$2 own='' also='' key="'@'::uuid"
+  local table=${3:-small}.$2 own='' also='' key="'@'::uuid"
   if [ "$2" = handwritten ]; then own=" WHERE tenant_id = '@'" also=" AND tenant_id = '@'"; fi
   case $1 in
     lookup) echo "SELECT amount FROM $table WHERE id = #$also" ;;
     page) echo "SELECT id, amount FROM $table$own ORDER BY id LIMIT 20" ;;
+    aggregate) echo "SELECT amount % 10 AS digit, count(*), sum(id) FROM $table$own GROUP BY 1 ORDER BY 1" ;;
     join)
       echo "SELECT sum(a.amount + b.amount + c.amount) AS sum FROM $table a JOIN $table b USING (tenant_id, id)" \
         "JOIN $table c USING (tenant_id, id)$own"
@@ -37,7 +37,7 @@ statement_of() {
     update) echo "UPDATE $table SET amount = amount + 1 WHERE id = #$also RETURNING amount" ;;
     delete) echo "DELETE FROM $table WHERE id = #$also RETURNING amount" ;;
     insert)
-      echo "INSERT INTO $table SELECT n, $key, 1, 'new' FROM generate_series(100001, 110000) n"
+      echo "INSERT INTO $table SELECT n, $key, 1, 'new' FROM generate_series(10000001, 10010000) n"
       ;;
   esac
 }
@@ -59,31 +59,77 @@ prepared_of() {
 # Everything is undone, so that each transaction finds the same rows.
 undone() { printf '%s\n' 'BEGIN;' "$@" 'ROLLBACK;'; }
 
+# statement_rounds CASE SCHEMA: how many transactions warm up, and how many count.
+statement_rounds() {
+  case $1.$2 in
+    insert.*) echo 1 1 ;;
+    *.grown_2000000) echo 3 6 ;;
+    *.grown_*) echo 10 20 ;;
+    *) echo 20 50 ;;
+  esac
+}
+
+# queue_statement CASE SIDE PROTOCOL [SCHEMA]: to be counted as cost[CASE SIDE PROTOCOL SCHEMA].
+queue_statement() {
+  local first='' statement rounds
+  statement=$(statement_of "$1" "$2" "${4:-small}")
+  read -ra rounds <<<"$(statement_rounds "$1" "${4:-small}")"
+  [ "$3" = simple ] || prepared_of "$statement"
+  queue "$1 $2 $3 ${4:-small}" "$first" "$(undone "$set_local" "$(padded "$statement" 330)")" "${rounds[@]}"
+}
+
+# same_answers CASE COUNT: sees to it that in the queue the answers of so many sides of a case, the hand-written first, are the same.
+same_answers() {
+  local i hand=$work/answers.hand
+  for ((i = answered + 1; i <= answered + $2; i++)); do
+    sed -n 's/^.* = "\(.*\)".*(typeid.*/\1/p' "$work/answers.$i" | grep -v '^$' >"$work/answers.side" || true
+    [ $i != $((answered + 1)) ] || cp "$work/answers.side" "$hand"
+    # pg_sleep() answers nothing.
+    [ "$1" = insert ] || [ -s "$hand" ] || die "$1 gave no rows"
+    cmp -s "$hand" "$work/answers.side" || die "$1: side $((i - answered)) gives other rows"
+  done
+  answered=$((answered + $2))
+}
+
+# count_statements PROTOCOL CASES SIDES [SCHEMA]: all of them.
+count_statements() {
+  local name side rounds answered=0 schema=${4:-small}
+  for name in $2; do
+    for side in $3; do
+      if [ "$1" = extended ]; then
+        read -ra rounds <<<"$(statement_rounds "$name" "$schema")"
+        count_wire "$name $side $1 $schema" "$(statement_of "$name" "$side" "$schema")" "${rounds[@]}"
+      else
+        queue_statement "$name" "$side" "$1" "$schema"
+      fi
+    done
+  done
+  [ "$1" != extended ] || return 0
+  count_queued rls_tenant
+  for name in $2; do same_answers "$name" "$(wc -w <<<"$3")"; done
+}
+
 statements_table() {
-  local name side protocol cells first statement shown rounds
-  table statements "Instructions per transaction with one statement, on 20,000 rows" "" "by hand, simple" \
-    "\`protect()\`" "\`current_setting()\`" "by hand, prepared" "\`protect()\`" "\`current_setting()\`"
-  for name in $statement_cases; do
-    cells=()
-    rounds=("$warm" "$((steady / 2))")
-    [ "$name" != insert ] || rounds=(2 4)
-    for protocol in simple prepared; do
-      for side in $statement_sides; do
-        first='' statement=$(statement_of "$name" "$side")
-        [ $protocol = simple ] || prepared_of "$statement"
-        count "$name $side $protocol" rls_tenant "$first" \
-          "$(undone "$set_local" "$(padded "$statement" 330)")" "${rounds[@]}"
-        sed -n 's/^.* = "\(.*\)".*(typeid.*/\1/p' "$work/answers" | grep -v '^$' >"$work/answers.$side" || true
-        [ "$name" = insert ] || [ -s "$work/answers.$side" ] || die "$name $side gave no rows"
-        cmp -s "$work/answers.handwritten" "$work/answers.$side" || die "$name: $side gives other rows"
-        shown=$(ratio "${cost[$name $side $protocol]}" "${cost[$name handwritten $protocol]}")
+  local name side protocol cells shown names
+  local -A protocol_title=([simple]='simple protocol' [prepared]='prepared' [extended]='extended protocol, over the wire')
+  mapfile -t names < <(columns)
+  for protocol in simple extended prepared; do
+    table statements "Instructions per transaction with one statement, on 20,000 rows: ${protocol_title[$protocol]}" "" "${names[@]}"
+    if [ $protocol = extended ]; then start_counting; fi
+    count_statements $protocol "$statement_cases" "$sides"
+    if [ $protocol = extended ]; then stop_cluster; fi
+    for name in $statement_cases; do
+      cells=()
+      for side in $sides; do
+        shown=$(ratio "${cost[$name $side $protocol small]}" "${cost[$name handwritten $protocol small]}")
+        plotted statements "$protocol" "$name" "$side" "$shown"
         case $side in
-          handwritten) shown=$(grouped "${cost[$name handwritten $protocol]}") ;;
+          handwritten) shown=$(grouped "${cost[$name handwritten $protocol small]}") ;;
           protected) shown=$(judged "$shown" 1.03) ;;
         esac
         cells+=("$shown")
       done
+      row "${case_title[$name]}" "${cells[@]}"
     done
-    row "${case_title[$name]}" "${cells[@]}"
   done
 }

@@ -42,10 +42,16 @@ struct Moved {
   TransactionId transaction;  // in which subtransaction
   Oid rule;                   // the root trigger
   Values row;
+  RestrictedColumn tenant;  // of the partition that it has left
+  Oid tenant_type;
 };
 Moved *moved_rows = nullptr;
+bool forgets_moved_rows = false;  // at the transaction's end
 
-void forget_moved_rows(void *) { moved_rows = nullptr; }
+void forget_moved_rows(void *) {
+  moved_rows = nullptr;
+  forgets_moved_rows = false;
+}
 
 // The statement that is running; 0: one that loaded the library.
 uint64 statement_number() { return current_statement() != nullptr ? current_statement()->number : 0; }
@@ -251,14 +257,20 @@ void note_moved(Watch *watch, const TriggerData *data) {
              errtable(data->tg_relation)));
   }
   const MemoryContext memory = MemoryContextSwitchTo(TopTransactionContext);
-  if (moved_rows == nullptr) {
+  if (!forgets_moved_rows) {
     MemoryContextCallback *at_end = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
     at_end->func = forget_moved_rows;
     MemoryContextRegisterResetCallback(TopTransactionContext, at_end);
+    forgets_moved_rows = true;
   }
   Moved *moved = static_cast<Moved *>(palloc(sizeof(Moved)));
-  *moved = {moved_rows, statement_number(), GetCurrentTransactionIdIfAny(), rule->root,
-            make_values(rule->count + 1, TopTransactionContext)};
+  *moved = {moved_rows,
+            statement_number(),
+            GetCurrentTransactionIdIfAny(),
+            rule->root,
+            make_values(rule->count + 1, TopTransactionContext),
+            watch->tenant,
+            watch->tenant_type};
   for (int i = 0; i <= rule->count; i++) {
     const RestrictedColumn &column = i < rule->count ? rule->columns[i] : watch->tenant;
     moved->row.nulls[i] = watch->before.nulls[i];
@@ -282,9 +294,9 @@ Moved *take_moved(const ColumnRule *rule) {
   return nullptr;
 }
 
-void release_moved(const ColumnRule *rule, const RestrictedColumn &tenant, Moved *moved) {
+void release_moved(const ColumnRule *rule, Moved *moved) {
   for (int i = 0; i <= rule->count; i++) {
-    const RestrictedColumn &column = i < rule->count ? rule->columns[i] : tenant;
+    const RestrictedColumn &column = i < rule->count ? rule->columns[i] : moved->tenant;
     if (!moved->row.nulls[i] && !column.by_value) pfree(DatumGetPointer(moved->row.values[i]));
   }
   pfree(moved->row.values);
@@ -304,12 +316,14 @@ void judge_insert(Watch *watch, const TriggerData *data, MemoryContext memory) {
     judge(watch, data, true, watch->defaults, watch->after);
     return;
   }
-  find_tenant(watch, data->tg_relation);
   if (rule->restricts_update && any_differs(rule, moved->row, watch->after)) {
+    find_tenant(watch, data->tg_relation);
     take_tenant(watch, data->tg_trigslot, &watch->after);
+    // Where the partitioned table is no tenant table, partitions may have tenant columns of their own.
+    if (moved->tenant_type != watch->tenant_type) moved->row.nulls[rule->count] = true;
     judge(watch, data, false, moved->row, watch->after);
   }
-  release_moved(rule, watch->tenant, moved);
+  release_moved(rule, moved);
 }
 
 void judge_update(Watch *watch, const TriggerData *data) {

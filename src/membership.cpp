@@ -172,7 +172,7 @@ Datum member_groups(FunctionCallInfo fcinfo, GroupType type, uint32 limit) {
 // Whether the user has the role in a group of the argument's type.
 template <typename Argument>
 bool user_has_role(Datum group, const char *role, const char *source) {
-  const Answer *answer = answer_of_source(source, strlen(source));
+  const Answer *answer = answer_before_statement(source, strlen(source));
   if (answer == nullptr) return false;
   if (answer->type != Argument::type) raise_type(Argument::type, answer->type, source);
   const int number = Argument::find(answer, group);

@@ -17,6 +17,14 @@ namespace {
 StatementAnswers *statement = nullptr;  // the innermost
 uint64 last_stamp = 0;
 HeldAnswer *loose = nullptr;  // the last answer that was given outside of any statement
+
+// What a statement was told without what it has done itself.
+struct Earlier {
+  Pin *pins;
+  uint64 statement;
+  CommandId command;  // the first that is left out
+};
+Earlier earlier = {};
 uint64 fills = 0;
 
 // The user as the source's column has it.
@@ -75,8 +83,9 @@ Answer *read_result(const Source *source) {
 }
 
 // Puts the question to the tables, as they are now: newer than the transaction's snapshot where that is old. A snapshot
-// as for catalogs is taken anew each time, and parallel mode allows it.
-Answer *query_source(Source *source, const ContextValue *user) {
+// as for catalogs is taken anew each time, and parallel mode allows it. until: the first command of the
+// transaction that is left out.
+Answer *query_source(Source *source, const ContextValue *user, CommandId until) {
   Answer *answer = nullptr;
   Datum value = user_datum(source, user);
   fills++;
@@ -92,7 +101,8 @@ Answer *query_source(Source *source, const ContextValue *user) {
       SPI_keepplan(plan);
       source->plan = plan;
     }
-    const Snapshot snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(source->relid));
+    const Snapshot snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(source->relid));  // a copy
+    snapshot->curcid = Min(snapshot->curcid, until);
     const int result = SPI_execute_snapshot(source->plan, &value, nullptr, snapshot, InvalidSnapshot, true, false, 0);
     if (result != SPI_OK_SELECT) elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
     UnregisterSnapshot(snapshot);
@@ -104,7 +114,7 @@ Answer *query_source(Source *source, const ContextValue *user) {
 }
 
 // The user's answer, with a reference for the caller.
-HeldAnswer *ask_now(const char *name, const ContextValue *user) {
+HeldAnswer *ask_now(const char *name, const ContextValue *user, CommandId until) {
   for (int attempt = 0;; attempt++) {
     Source *source = find_source(name);
     const AnswerKey key = {source->id, user->bytes(), static_cast<uint32>(user->length())};
@@ -114,7 +124,7 @@ HeldAnswer *ask_now(const char *name, const ContextValue *user) {
       return held;
     }
     Answer *answer = nullptr;
-    while_busy([&] { answer = query_source(source, user); });
+    while_busy([&] { answer = query_source(source, user, until); });
     // What was committed after the snapshot tells of itself, now or with the next statement.
     AcceptInvalidationMessages();
     held = hold_answer(key, answer);
@@ -130,7 +140,7 @@ HeldAnswer *ask_now(const char *name, const ContextValue *user) {
   }
 }
 
-HeldAnswer *ask(const char *name, const ContextValue *user) {
+HeldAnswer *ask(const char *name, const ContextValue *user, CommandId until = InvalidCommandId) {
   if (IsParallelWorker()) {
     Answer *answer = handed_down_answer(name, user);
     if (answer != nullptr) return hold_answer({0, user->bytes(), static_cast<uint32>(user->length())}, answer);
@@ -138,7 +148,7 @@ HeldAnswer *ask(const char *name, const ContextValue *user) {
   MemoryContext scratch =
       AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership question", ALLOCSET_SMALL_SIZES);
   MemoryContext before = MemoryContextSwitchTo(scratch);
-  HeldAnswer *held = ask_now(name, user);
+  HeldAnswer *held = ask_now(name, user, until);
   MemoryContextSwitchTo(before);
   MemoryContextDelete(scratch);
   return held;
@@ -195,7 +205,9 @@ void notice_own_changes(StatementAnswers *answers) {
 }
 
 void at_transaction_event(XactEvent event) {
-  if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) drop_loose();
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
+  drop_loose();
+  release_pins(&earlier.pins);
 }
 
 }  // namespace
@@ -300,6 +312,25 @@ const Answer *answer_of_source(const char *source, size_t length) {
     note_transaction();
   }
   return held->answer;
+}
+
+const Answer *answer_before_statement(const char *source, size_t length) {
+  // Commands are counted up by what triggers and functions run within the statement.
+  const CommandId first = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : InvalidCommandId;
+  if (GetCurrentCommandId(false) <= first) return answer_of_source(source, length);
+  const ContextValue *user = read_context(Setting::user);
+  if (user == nullptr) return nullptr;
+  const uint64 number = statement != nullptr ? statement->number : 0;
+  if (earlier.statement != number || earlier.command != first) {
+    release_pins(&earlier.pins);
+    earlier = {nullptr, number, first};
+  }
+  const Pin *pin = find_pin(earlier.pins, source, length, user);
+  if (pin != nullptr) return pin->held->answer;
+  AcceptInvalidationMessages();
+  add_pin(&earlier.pins, source, length, ask(source, user, first));
+  note_transaction();
+  return earlier.pins->held->answer;
 }
 
 const Pin *pin_known_sources() {

@@ -43,6 +43,9 @@ void merge_pins(Pin **into, Pin **from);
 // stays the same and is not 0; outside of any statement, to the next call.
 const Answer *answer_of_source(const char *source, size_t length);
 
+// The same without what the running statement has done: it cannot vouch for itself. Good to the next call.
+const Answer *answer_before_statement(const char *source, size_t length);
+
 // Asks every source that the session has asked before about the user, where there is one, for the running statement;
 // what fails is left out.
 const Pin *pin_known_sources();

@@ -294,7 +294,16 @@ bool is_as_wanted(const Plan *plan, Relation relation, const Policy *policy, con
   return confined_commands(policy, plan->attribute) == floor.commands && is_of_form(plan, policy);
 }
 
-// A RESTRICTIVE policy, made or said anew. It is altered in its place, so that it holds in between.
+// Gives a policy that is to go another name, which is free.
+const char *set_aside(Plan *plan, const char *name) {
+  const char *other = psprintf("%s_before", name);
+  while (policy_named(plan, other) != nullptr) other = psprintf("%s_", other);
+  add(plan, psprintf("ALTER POLICY %s ON %s RENAME TO %s", name, plan->relation, quote_identifier(other)));
+  return other;
+}
+
+// A RESTRICTIVE policy, made or said anew. It is altered in its place, or goes after the new one is there, so that it
+// holds in between.
 void plan_floor(Plan *plan, Relation relation, const Floor &floor) {
   const bool of_public = floor.commands == command_select;
   const char *condition = of_public ? psprintf("(%s) OR (%s)", plan->public_read, plan->condition) : plan->condition;
@@ -303,11 +312,12 @@ void plan_floor(Plan *plan, Relation relation, const Floor &floor) {
   if (policy != nullptr && !is_plain_floor(plan, policy, floor)) refuse_foreign_policy(plan, policy);
   StringInfoData statement;
   initStringInfo(&statement);
+  const char *narrower = nullptr;
   if (policy != nullptr && policy->commands == floor.commands) {
     appendStringInfo(&statement, "ALTER POLICY %s ON %s%s", floor.name, plan->relation,
                      policy->to_public ? "" : " TO PUBLIC");
   } else {
-    drop_policy(plan, floor.name);
+    if (policy != nullptr) narrower = set_aside(plan, floor.name);
     appendStringInfo(&statement, "CREATE POLICY %s ON %s AS RESTRICTIVE", floor.name, plan->relation);
     if (floor.commands != all_commands) appendStringInfo(&statement, " FOR %s", command_words(floor.commands));
     policy = nullptr;
@@ -316,6 +326,7 @@ void plan_floor(Plan *plan, Relation relation, const Floor &floor) {
   if (floor.commands == command_insert || (policy != nullptr && policy->check != nullptr))
     appendStringInfo(&statement, " WITH CHECK (%s)", condition);
   add(plan, statement.data);
+  if (narrower != nullptr) add(plan, psprintf("DROP POLICY %s ON %s", quote_identifier(narrower), plan->relation));
 }
 
 // Takes a RESTRICTIVE policy of the form that the table leaves.
@@ -382,18 +393,35 @@ const char *with_condition(const Plan *plan, Relation relation, Node *expression
   return psprintf("(%s) AND (%s)", access_condition(plan), deparse_condition(relation, expression));
 }
 
-// tenant_access as the caller asked for it: the tenant condition and theirs.
-void plan_given_access(Plan *plan, Relation relation, const char *access) {
+// The floor's statements, and tenant_access as the caller asked for it: the tenant condition and theirs. It is altered
+// in its place, since without it the guard would refuse what one statement leaves for the next. In between nobody shall
+// see by the one floor what the other access holds back: so whichever access holds by itself stands beside the floor
+// that changes.
+void plan_given_access(Plan *plan, Relation relation, const char *access, List *floor) {
   Node *wanted = parse_access(relation, access);
   const char *condition = with_condition(plan, relation, wanted);
   const Policy *policy = policy_named(plan, access_name);
   if (policy != nullptr && !policy->permissive) refuse_foreign_policy(plan, policy);
-  if (policy != nullptr && policy->to_public && policy->commands == all_commands && policy->check == nullptr &&
-      reads_as(policy->qual, relation, condition)) {
+  const bool whole = policy != nullptr && policy->commands == all_commands;
+  const bool checks_alike = whole && (policy->check == nullptr || reads_as(policy->check, relation, condition));
+  if (checks_alike && policy->to_public && reads_as(policy->qual, relation, condition)) {
+    plan->statements = list_concat(plan->statements, floor);
     return;
   }
-  drop_policy(plan, access_name);
-  add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
+  const bool new_holds = repeats_condition(plan);
+  const bool old_holds = whole && confined_commands(policy, plan->attribute) == all_commands;
+  if (!whole || (floor != NIL && !new_holds && !old_holds)) {
+    drop_policy(plan, access_name);
+    plan->statements = list_concat(plan->statements, floor);
+    add(plan, psprintf("CREATE POLICY %s ON %s USING (%s)", access_name, plan->relation, condition));
+    return;
+  }
+  const char *alter = psprintf("ALTER POLICY %s ON %s%s USING (%s)%s", access_name, plan->relation,
+                               policy->to_public ? "" : " TO PUBLIC", condition,
+                               checks_alike ? "" : psprintf(" WITH CHECK (%s)", condition));
+  if (new_holds) add(plan, alter);
+  plan->statements = list_concat(plan->statements, floor);
+  if (!new_holds) add(plan, alter);
 }
 
 // Whether the table changes from the form of one tenant to that of memberships, or back.
@@ -487,10 +515,15 @@ List *protect_statements(Oid relid, const char *column, const char *access, cons
   Relation relation = table_open(relid, AccessShareLock);
   find_public_rows(&plan, relation, public_read);
   if (plan.says_public && plan.public_read == nullptr) drop_public_access(&plan);
+  List *before = plan.statements;
+  plan.statements = NIL;
   plan_isolation(&plan, relation);
+  List *floor = plan.statements;
+  plan.statements = before;
   if (access != nullptr) {
-    plan_given_access(&plan, relation, access);
+    plan_given_access(&plan, relation, access, floor);
   } else {
+    plan.statements = list_concat(plan.statements, floor);
     plan_present_access(&plan, relation);
   }
   if (plan.public_read != nullptr) plan_public_access(&plan, relation);

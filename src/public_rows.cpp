@@ -85,6 +85,14 @@ bool is_understood(const Node *node) {
   }
 }
 
+// Whether a cast by way of text can raise an error that shows the value: one to what is no text itself.
+bool can_fail(const CoerceViaIO *cast) {
+  char category;
+  bool is_preferred;
+  get_type_category_preferred(cast->resulttype, &category, &is_preferred);
+  return category != TYPCATEGORY_STRING;
+}
+
 // The first part that does not speak of the row alone.
 bool find_problem(Node *node, void *context) {
   if (node == nullptr || is_time(node)) return false;
@@ -96,6 +104,9 @@ bool find_problem(Node *node, void *context) {
     *problem = "It asks for the role, the schema or the time of day of the session.";
   } else if (!is_understood(node)) {
     *problem = "It has a part that is not understood.";
+  } else if (IsA(node, CoerceViaIO) && can_fail(reinterpret_cast<const CoerceViaIO *>(node))) {
+    *problem = psprintf("It casts to %s, which fails at, and shows, what is none in a row of another tenant.",
+                        format_type_be(reinterpret_cast<const CoerceViaIO *>(node)->resulttype));
   } else if (IsA(node, Var) && reinterpret_cast<const Var *>(node)->varattno <= 0) {
     *problem = "It names a system column, or the row as a whole.";
   } else if (check_functions_in_node(node, is_unfit_function, context)) {

@@ -108,7 +108,7 @@ struct KnownAttribute {
   AttrNumber attribute;
 };
 KnownAttribute known_attributes[64];
-char known_by_setting[NAMEDATALEN];
+NameData known_by_setting;
 uint64 relation_changes = 0;
 
 // A change of a parent's policies changes what its parts are.
@@ -127,9 +127,9 @@ Tenancy tenancy_of(Oid relid, Image image) {
 }
 
 AttrNumber tenant_attribute(Oid relid) {
-  if (strcmp(known_by_setting, tenant_column) != 0) {
+  if (strcmp(NameStr(known_by_setting), tenant_column) != 0) {
     memset(known_attributes, 0, sizeof known_attributes);
-    strlcpy(known_by_setting, tenant_column, sizeof known_by_setting);
+    namestrcpy(&known_by_setting, tenant_column);
   }
   KnownAttribute &known = known_attributes[relid % lengthof(known_attributes)];
   if (known.relid == relid) return known.attribute;

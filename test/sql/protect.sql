@@ -219,6 +219,20 @@ CREATE TABLE protect_null AS SELECT NULL::uuid AS tenant_id;
 SELECT rls_tenant.protect('protect_null');
 ROLLBACK;
 
+-- Access is changed in its place, so that the statements may be run one by one with the guard on.
+BEGIN;
+CREATE TABLE protect_access (id int PRIMARY KEY, tenant_id bigint, owner_id bigint);
+SELECT rls_tenant.protect('protect_access', access => 'owner_id = rls_tenant.current_user_bigint()');
+COMMIT;
+SELECT rls_tenant.protect_sql('protect_access', access => 'true') \gexec
+SELECT rls_tenant.protect_sql('protect_access', access => 'true');
+ALTER POLICY tenant_access ON protect_access WITH CHECK (tenant_id = rls_tenant.current_tenant_bigint() AND id > 0);
+SELECT rls_tenant.protect_sql('protect_access', access => 'true');
+SELECT rls_tenant.protect('protect_access', access => 'owner_id > 0');
+SELECT pg_temp.shape('protect_access');
+SELECT count(*) FROM rls_tenant.protect_sql('protect_access', access => 'owner_id > 0');
+DROP TABLE protect_access;
+
 DROP VIEW protect_view;
 DROP SEQUENCE protect_sequence;
 DROP TABLE protect_uuid, protect_bigint, protect_integer, protect_smallint, protect_text, protect_varchar, protect_domain_table,

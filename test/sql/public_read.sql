@@ -154,6 +154,21 @@ SELECT pg_temp.policies('doc');
 SELECT pg_temp.steps('tenant', '') \gexec
 SELECT pg_temp.steps('', 'is_published') \gexec
 \set ECHO :ECHO_BEFORE
+-- Whichever access holds by itself stands beside the floor that changes.
+SELECT rls_tenant.protect_sql('doc', membership => 'tenant', public_read => '', access => 'note <> ''one''');
+-- A narrower tenant_isolation goes when the whole one is there.
+BEGIN;
+SELECT rls_tenant.protect('doc', public_read => '');
+DROP POLICY tenant_isolation ON doc;
+CREATE POLICY tenant_isolation ON doc AS RESTRICTIVE FOR DELETE USING (tenant_id = rls_tenant.current_tenant_bigint());
+SAVEPOINT s;
+SELECT rls_tenant.protect_sql('doc');
+SELECT rls_tenant.protect('doc');
+SELECT pg_temp.policies('doc');
+ROLLBACK TO s;
+CREATE POLICY tenant_isolation_before ON doc AS RESTRICTIVE USING (note <> 'x');
+SELECT rls_tenant.protect_sql('doc');
+ROLLBACK;
 -- What was left half done is finished by the same call; tenant_isolation, where it still is, holds the public rows back.
 BEGIN;
 CREATE POLICY tenant_isolation ON doc AS RESTRICTIVE USING (tenant_id = rls_tenant.current_tenant_bigint());
@@ -204,7 +219,7 @@ BEGIN
     'note = rls_tenant.current_user_text()', 'rls_tenant.is_member(tenant_id)', 'note = rls_tenant.tenant_setting()', 'rls_tenant.isolated() AND is_published',
     'random() < 0.5 AND is_published', 'published_at <= clock_timestamp()', 'published_at::date <= current_date', 'published_at <= localtimestamp',
     'published_at < now() - interval ''1 day''', 'published_at::text > ''2020''', 'stable_true(is_published)', 'with_default(is_published)',
-    'tableoid = 1', 'xmin::text = note', 'doc IS NOT NULL', 'doc = doc', 'is_published::trap', 'inet_client_addr() IS NULL AND is_published',
+    'tableoid = 1', 'xmin::text = note', 'doc IS NOT NULL', 'doc = doc', 'is_published::trap', 'note::int > 3', 'note::boolean', '(''{"a": 1}''::jsonb || note::jsonb) ? ''a''', '(ARRAY[note])::int[] = ''{1}''', 'inet_client_addr() IS NULL AND is_published',
     'pg_has_role(''postgres'', ''member'') AND is_published', 'count(*) > 0', 'nope', 'note', 'is_published; DROP TABLE doc', 'is_published) OR (true', ''' OR true', '(' ] LOOP
     BEGIN
       PERFORM rls_tenant.protect('doc', public_read => c);
@@ -218,7 +233,7 @@ BEGIN
   FOREACH c IN ARRAY ARRAY[
     'is_published', 'is_published IS TRUE', 'published_at <= now()', 'published_at <= current_timestamp', 'note = ''public'' AND published_at < statement_timestamp()',
     'tenant_id = 0', 'id % 2 = 0', 'note LIKE ''pub%'' OR id = ANY (''{1,2}'')', 'CASE WHEN is_published THEN id > 1 ELSE false END', 'coalesce(is_published, false)',
-    'plain(is_published)', 'plain(is_published) = true AND (id, note) > (1, ''a'')', 'upper(note) COLLATE "C" = ''X''', 'is_published'] LOOP
+    'plain(is_published)', 'plain(is_published) = true AND (id, note) > (1, ''a'')', 'upper(note) COLLATE "C" = ''X''', 'id::text = note', 'is_published'] LOOP
     PERFORM rls_tenant.protect('doc', public_read => c);
     SELECT string_agg(rule, ',') INTO d FROM rls_tenant.table_faults('doc');
     SELECT count(*) INTO h FROM rls_tenant.protect_sql('doc', public_read => c);

@@ -1,0 +1,58 @@
+# For bench/run: figures, the tables that show them, and where readers find these.
+# shellcheck shell=bash disable=SC2154 # bench/run has the variables
+
+least() { sort -n "$1" | head -n 1; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a / b }'; }
+# paired_ratio FILE BASE: the median of the rounds' ratios, which drifts less than the ratio of the medians.
+paired_ratio() { paste "$1" "$2" | awk '{ print $1 / $2 }' | median | xargs printf %.3f; }
+grouped() { sed -E ':again; s/([0-9])([0-9]{3})($|,)/\1,\2\3/; t again' <<<"$1"; }
+
+# judged RATIO TARGET: the ratio, its target, and whether it holds.
+judged() { awk -v r="$1" -v t="$2" 'BEGIN { printf "**%s** (target %s: %s)", r, t, r + 0 <= t + 0 ? "held" : "missed" }'; }
+
+line() { printf '%s\n' "$*" >>"$work/figures.md"; }
+row() { line "|$(printf ' %s |' "$@")"; }
+
+# plotted PLOT FIELD…: a line of the data of a plot; see bench/plots.sh.
+plotted() { printf '%s\n' "$(IFS=$'\t'; echo "${*:2}")" >>"$work/$1.tsv"; }
+
+# table PART TITLE COLUMN…: begins a table; its first column is text, the others are figures.
+table() {
+  line
+  line "### $2"
+  line
+  line "\`bash bench/run $1\`"
+  line
+  row "${@:3}"
+  line "|---|$(printf -- '---:|%.0s' "${@:4}")"
+}
+
+# sections FILE PART: the tables of a part.
+sections() {
+  awk -v part="$2" 'BEGIN { RS = "\n### " }
+    NR > 1 && index($0, "`bash bench/run " part "`") { sub(/\n+$/, ""); printf "\n### %s\n", $0 }' "$1"
+}
+
+# keep_figures: writes the tables where readers find them; those of parts that were not measured stay.
+keep_figures() {
+  local kept=$top/bench/results/figures.md part from
+  mkdir -p "$top/bench/results"
+  touch "$kept"
+  {
+    head -n 1 "$work/figures.md"
+    for part in $parts; do
+      from=$kept
+      if [[ " ${wanted[*]} " == *" $part "* ]]; then from=$work/figures.md; fi
+      sections "$from" "$part"
+    done
+  } >"$work/merged.md"
+  mv "$work/merged.md" "$work/figures.md"
+  cp "$work/figures.md" "$kept"
+  awk -v figures="$work/figures.md" '
+    /^<!-- end of figures -->$/ { inside = 0 }
+    !inside { print }
+    /^<!-- figures: / { inside = 1; while ((getline text <figures) > 0) print text }
+  ' "$top/doc/performance.md" >"$work/performance.md"
+  cat "$work/performance.md" >"$top/doc/performance.md"
+}

@@ -1,0 +1,137 @@
+# For bench/run: real data, the registry of Debian's packages that the demo has, with more tenants and more rows.
+# shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
+
+registry_rows=${REGISTRY_ROWS:-1000000} registry_sides=$sides registry_rounds=101
+registry_quickly() { registry_rows=${REGISTRY_ROWS:-500000} registry_rounds=15; }
+registry_largely() { registry_rows=${REGISTRY_ROWS:-10000000}; }
+registry_cases='lookup page aggregate join'
+declare -A registry_title=(
+  [lookup]='a package by its name'
+  [page]='page of 20 packages, in order'
+  [aggregate]='size of the packages, by section'
+  [join]='join of publisher, packages, dependencies'
+)
+
+# Three tenants: the one that is named, a package of it, and how many packages and dependencies it has.
+declare -A registry_tenant registry_package registry_size
+registry_load() {
+  local name id package packages dependencies
+  [ -z "${loaded[registry]-}" ] || return 0
+  loaded[registry]=1
+  say "loading $registry_rows rows of the registry"
+  (cd "$top/demo/data" && psql -X -q -v rows="$registry_rows" -v sides="$registry_sides" -f "$top/bench/registry.sql")
+  while IFS='|' read -r name id package packages dependencies; do
+    registry_tenant[$name]=$id registry_package[$name]=$package
+    registry_size[$name]="$packages packages, $(grouped "$dependencies") dependencies"
+  done < <(psql -X -qAt -v ON_ERROR_STOP=1 <<'SQL'
+WITH
+  sized AS (
+    SELECT *, row_number() OVER (ORDER BY packages + dependencies, tenant_id) AS place, count(*) OVER () AS tenants
+    FROM (SELECT tenant_id, count(*) AS packages, min(name) AS package FROM handwritten.packages GROUP BY 1) p
+    JOIN (SELECT tenant_id, count(*) AS dependencies FROM handwritten.dependencies GROUP BY 1) d USING (tenant_id)
+  )
+SELECT v.name, tenant_id, package, packages, dependencies
+FROM sized JOIN (VALUES ('small', 0.02), ('median', 0.5), ('largest', 1)) v (name, part) ON place = ceil(tenants * part);
+SQL
+  )
+  [ ${#registry_tenant[@]} = 3 ] || die "the registry has no tenants"
+}
+
+# registry_statement CASE TENANT SIDE
+registry_statement() {
+  local own='' also='' id=${registry_tenant[$2]} package=${registry_package[$2]}
+  if [ "$3" = handwritten ]; then own=" WHERE tenant_id = '$id'" also=" AND tenant_id = '$id'"; fi
+  case $1 in
+    lookup) echo "SELECT version, size FROM $3.packages WHERE name = '$package'$also" ;;
+    page) echo "SELECT name, version, size FROM $3.packages$own ORDER BY name LIMIT 20" ;;
+    aggregate) echo "SELECT section, count(*), sum(size) FROM $3.packages$own GROUP BY section ORDER BY section" ;;
+    join)
+      echo "SELECT u.name, p.name AS package, count(*) FROM $3.publishers u JOIN $3.packages p USING (tenant_id)" \
+        "JOIN $3.dependencies d USING (tenant_id, package_id)$own GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT 20"
+      ;;
+  esac
+}
+
+# registry_times: the processor's milliseconds of each statement; the sides take turns.
+registry_times() {
+  local name tenant side round order
+  say "asking the registry, $registry_rounds rounds"
+  for name in $registry_cases; do
+    for tenant in small median largest; do
+      order=$registry_sides
+      {
+        echo "SET jit = off; SET max_parallel_workers_per_gather = 0; $stats_on SET ROLE app;"
+        for ((round = 0; round <= registry_rounds; round++)); do
+          in_transaction "${set_local/@/${registry_tenant[$tenant]}}" "$(
+            for side in $order; do
+              marked "$(mark $round "registry.$name.$tenant.$side")" "$(registry_statement "$name" "$tenant" "$side");"
+            done
+          )"
+          order=$(turned "$order")
+        done
+      } | run_script
+      keep_processor
+      # Whole answers, each of them after a mark.
+      awk '/^mark/ { if (answer != "") print answer; answer = ""; next } { answer = answer "\\n" $0 }' "$work/printed" |
+        sort -u >"$work/different"
+      [ "$(wc -l <"$work/different")" = 1 ] || die "$name $tenant: the sides see different rows"
+    done
+  done
+}
+
+# queue_registry CASE TENANT SIDE PROTOCOL: to be counted as cost[CASE TENANT SIDE PROTOCOL].
+queue_registry() {
+  local first='' statement rounds=(10 30)
+  [ "$2" != largest ] || rounds=(3 6)
+  statement=$(registry_statement "$1" "$2" "$3")
+  if [ "$4" = prepared ]; then
+    first="PREPARE q AS $statement;"
+    if [ "$3" = handwritten ]; then first="PREPARE q(uuid) AS ${statement//"'${registry_tenant[$2]}'"/\$1};"; fi
+    statement=EXECUTE\ q
+    if [ "$3" = handwritten ]; then statement+="('${registry_tenant[$2]}')"; fi
+  fi
+  queue "$1 $2 $3 $4" "SET max_parallel_workers_per_gather = 0; $first" \
+    "$(in_transaction "${set_local/@/${registry_tenant[$2]}}" "$(padded "$statement" 420)")" "${rounds[@]}"
+}
+
+registry_table() {
+  local kind name tenant side cells shown names many
+  local -A kind_title=([processor]='ms of the processor by hand, and ratios' [simple]='instructions, simple protocol'
+    [prepared]='instructions, prepared')
+  mapfile -t names < <(columns)
+  many=$(grouped "$registry_rows")
+  for kind in simple prepared; do
+    for name in $registry_cases; do
+      for tenant in small median largest; do
+        for side in $registry_sides; do queue_registry "$name" "$tenant" "$side" $kind; done
+      done
+    done
+    count_queued rls_tenant
+  done
+  for kind in simple prepared processor; do
+    table registry "Registry of 50,000 tenants and $many rows: ${kind_title[$kind]}" "" "${names[@]}"
+    for name in $registry_cases; do
+      for tenant in small median largest; do
+        cells=()
+        for side in $registry_sides; do
+          if [ $kind = processor ]; then
+            shown=$(times_as "registry.$name.$tenant.$side" "registry.$name.$tenant.handwritten")
+          else
+            shown=$(ratio "${cost[$name $tenant $side $kind]}" "${cost[$name $tenant handwritten $kind]}")
+          fi
+          plotted registry "$kind" "$name" "$tenant" "$side" "$shown"
+          case $side.$kind in
+            handwritten.processor) shown=$(ms "registry.$name.$tenant.handwritten" 3) ;;
+            handwritten.*) shown=$(grouped "${cost[$name $tenant handwritten $kind]}") ;;
+            protected.*) shown=$(judged "$shown" 1.03) ;;
+          esac
+          cells+=("$shown")
+        done
+        row "${registry_title[$name]}: $tenant tenant" "${cells[@]}"
+      done
+    done
+  done
+  line
+  line "The small tenant has ${registry_size[small]}, the median one ${registry_size[median]}, the largest ${registry_size[largest]}." \
+    "The milliseconds are medians of $registry_rounds rounds."
+}
