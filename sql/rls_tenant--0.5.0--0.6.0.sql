@@ -203,6 +203,12 @@ BEGIN
     RETURN NEXT statement || ';';
   END LOOP;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform_admin' AND rolbypassrls) THEN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform_admin' AND rolcanlogin)
+        OR EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'platform_admin'::regrole AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = member)) THEN
+      RAISE EXCEPTION 'role "platform_admin" is there, and is in use'
+        USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It can log in, or has members, who would bypass policies from now on.',
+          HINT = 'If they shall: ALTER ROLE platform_admin BYPASSRLS; and call it again. Else rename it.';
+    END IF;
     statement := 'ALTER ROLE platform_admin BYPASSRLS';
     EXECUTE statement;
     RETURN NEXT statement || ';';
@@ -240,7 +246,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.setup_roles(name) FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.setup_roles(name) IS 'makes the roles tenant_owner, tenant_user, tenant_worker and platform_admin (none can log in; the last has BYPASSRLS) where they are missing, and their privileges in a schema and on what tenant_owner will make there; gives the statements that it has run, none if all is there. NULL does nothing. 42501: not a superuser; 3F000: no such schema; 55000: tenant_user or tenant_worker is there and bypasses policies, by itself or as a member of another role, or owns tables';
+COMMENT ON FUNCTION rls_tenant.setup_roles(name) IS 'makes the roles tenant_owner, tenant_user, tenant_worker and platform_admin (none can log in; the last has BYPASSRLS) where they are missing, and their privileges in a schema and on what tenant_owner will make there; gives the statements that it has run, none if all is there. NULL does nothing. 42501: not a superuser; 3F000: no such schema; 55000: tenant_user or tenant_worker is there and bypasses policies, by itself or as a member of another role, or owns tables; platform_admin is there without BYPASSRLS, and can log in or has members';
 
 -- Work over all tenants
 --
@@ -305,32 +311,36 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION rls_tenant.tenant_runs() IS 'how far the runs of for_each_tenant() are, also while they run: tenants in all, done and failed, rows touched, tenants a second since the first call. A role sees its own; who bypasses row-level security, all';
 
--- For everybody: it does what its caller may do. It commits, so that it can pin no search_path: names are qualified. The role is
--- taken only for the tenant's statement, since runs belong to the caller.
+-- For everybody: it does what its caller may do. It commits, so that no SET clause can pin its search_path: it does so itself in
+-- each of its transactions, but for what the caller gave. Types are qualified, since they are looked up before. The role is taken only for
+-- the tenant's statement, since runs belong to the caller.
 CREATE PROCEDURE rls_tenant.for_each_tenant(tenants_query text, statement text, run text DEFAULT NULL, on_error text DEFAULT 'stop',
   as_role name DEFAULT NULL)
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
-  worker name := coalesce($5, current_user);
-  caller_role text := pg_catalog.current_setting('role');
-  run_name text := coalesce($3, pg_catalog.md5(pg_catalog.concat_ws(E'\n', $1, $2, $5::text)));
-  tenants text[];
-  current_one text;
+  worker pg_catalog.name := coalesce($5, current_user);
+  caller_role pg_catalog.text := pg_catalog.current_setting('role');
+  caller_path pg_catalog.text := pg_catalog.current_setting('search_path');
+  own_path CONSTANT pg_catalog.text := 'pg_catalog, pg_temp';
+  run_name pg_catalog.text := coalesce($3, pg_catalog.md5(pg_catalog.concat_ws(E'\n', $1, $2, $5::pg_catalog.text)));
+  tenants pg_catalog.text[];
+  current_one pg_catalog.text;
   total bigint;
   already bigint;
   done bigint := 0;
   failed bigint := 0;
   touched bigint := 0;
   affected bigint;
-  known text;
-  state text;
-  message text;
-  started timestamptz := pg_catalog.clock_timestamp();
-  reported timestamptz := started;
-  instant timestamptz;
+  known pg_catalog.text;
+  state pg_catalog.text;
+  message pg_catalog.text;
+  started pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+  reported pg_catalog.timestamptz := started;
+  instant pg_catalog.timestamptz;
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', own_path, true);
   IF $1 IS NULL OR $2 IS NULL OR $4 IS NULL OR $3 = '' THEN
     RAISE EXCEPTION 'for_each_tenant() needs a query for the tenants and a statement'
       USING ERRCODE = 'null_value_not_allowed', DETAIL = 'One of them or on_error is NULL, or the run''s name is empty.',
@@ -352,10 +362,12 @@ BEGIN
       USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = pg_catalog.format('It was: %s', known),
         HINT = pg_catalog.format('Name another run, or forget this one: DELETE FROM rls_tenant.tenant_run WHERE run = %L;', run_name);
   END IF;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
   EXECUTE pg_catalog.format('SELECT pg_catalog.array_agg(t.tenant ORDER BY t.number) FROM (
       SELECT q.tenant::pg_catalog.text AS tenant, pg_catalog.min(q.number) AS number
       FROM (SELECT r.tenant, pg_catalog.row_number() OVER () AS number FROM (%s
       ) AS r(tenant)) q GROUP BY 1) t', pg_catalog.rtrim($1, E'; \t\n')) INTO tenants;
+  PERFORM pg_catalog.set_config('search_path', own_path, true);
   total := coalesce(pg_catalog.cardinality(tenants), 0);
   IF pg_catalog.array_position(tenants, NULL) IS NOT NULL THEN
     RAISE EXCEPTION 'the query for the tenants gave NULL'
@@ -366,16 +378,24 @@ BEGIN
   SELECT pg_catalog.count(*) INTO already FROM rls_tenant.tenant_run_step s
   WHERE (s.run_by, s.run) = (current_user, run_name) AND s.sqlstate IS NULL AND s.tenant = ANY (tenants);
   COMMIT;
+  PERFORM pg_catalog.set_config('search_path', own_path, true);
   IF already > 0 THEN
     RAISE NOTICE '% of % tenants were done before', already, total;
   END IF;
 
   FOREACH current_one IN ARRAY coalesce(tenants, '{}') LOOP
     -- Whoever runs this at the same time waits here until the tenant is done, and then passes it over.
-    INSERT INTO rls_tenant.tenant_run_step (run, tenant) VALUES (run_name, current_one)
+    INSERT INTO rls_tenant.tenant_run_step (run, tenant)
+    SELECT r.run, current_one FROM rls_tenant.tenant_run r WHERE (r.run_by, r.run) = (current_user, run_name) FOR KEY SHARE
     ON CONFLICT (run_by, run, tenant) DO UPDATE SET sqlstate = NULL, error = NULL, row_count = NULL WHERE tenant_run_step.sqlstate IS NOT NULL;
     IF NOT FOUND THEN
+      IF NOT EXISTS (SELECT FROM rls_tenant.tenant_run r WHERE (r.run_by, r.run) = (current_user, run_name)) THEN
+        RAISE EXCEPTION 'run "%" is over', run_name
+          USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Another session has come to its end, or has deleted it.',
+            HINT = 'See what is done before you call it again: without the run each tenant would be done anew.';
+      END IF;
       COMMIT;
+      PERFORM pg_catalog.set_config('search_path', own_path, true);
       CONTINUE;
     END IF;
     state := NULL;
@@ -385,14 +405,13 @@ BEGIN
       IF $5 IS NOT NULL THEN
         PERFORM pg_catalog.set_config('role', $5, true);
       END IF;
-      PERFORM rls_tenant.set_context(current_one);
+      PERFORM rls_tenant.set_context(current_one), pg_catalog.set_config('search_path', caller_path, true);
       EXECUTE $2;
       GET DIAGNOSTICS affected = ROW_COUNT;
       -- What is deferred to the COMMIT would fail there, where nothing can be noted.
       SET CONSTRAINTS ALL IMMEDIATE;
-      IF $5 IS NOT NULL THEN
-        PERFORM pg_catalog.set_config('role', caller_role, true);
-      END IF;
+      -- Whoever the statement has become, for itself or for the session.
+      PERFORM pg_catalog.set_config('role', caller_role, false), pg_catalog.set_config('search_path', own_path, true);
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
       affected := NULL;
@@ -400,6 +419,7 @@ BEGIN
     UPDATE rls_tenant.tenant_run_step s SET row_count = affected, sqlstate = state, error = message, finished_at = pg_catalog.clock_timestamp()
     WHERE (s.run_by, s.run, s.tenant) = (current_user, run_name, current_one);
     COMMIT;
+    PERFORM pg_catalog.set_config('search_path', own_path, true);
     IF state IS NULL THEN
       done := done + 1;
       touched := touched + coalesce(affected, 0);
@@ -432,6 +452,6 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON PROCEDURE rls_tenant.for_each_tenant(text, text, text, text, name) IS 'runs an SQL statement for each tenant that a query gives (its first column; each once), in a transaction of its own with that tenant as its context, and notes it there, so that a run that was stopped goes on when it is called again in the same way; under a name (run) each tenant is done once for ever, without one the next call after the last tenant begins anew. on_error: stop (default) or continue, which raises at the end. as_role: the role that runs the statement, held by policies (default: the caller). Reports by NOTICE and in tenant_runs(). Not in a transaction block. 22004: NULL; 22023: on_error; 42704: no such role; 55000: policies do not hold the role, or the run was begun with another statement; else the statement''s own error';
+COMMENT ON PROCEDURE rls_tenant.for_each_tenant(text, text, text, text, name) IS 'runs an SQL statement for each tenant that a query gives (its first column; each once), in a transaction of its own with that tenant as its context, and notes it there, so that a run that was stopped goes on when it is called again in the same way; under a name (run) each tenant is done once for ever, without one the next call after the last tenant begins anew. on_error: stop (default) or continue, which raises at the end. as_role: the role that runs the statement, held by policies (default: the caller). Reports by NOTICE and in tenant_runs(). Not in a transaction block. 22004: NULL; 22023: on_error; 42704: no such role; 55000: policies do not hold the role, the run was begun with another statement, or has been deleted meanwhile; else the statement''s own error';
 
 -- A setting of the application's own

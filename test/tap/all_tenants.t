@@ -74,6 +74,24 @@ is(worked(), "3|$tenants", 'a superuser has another role do it; a tenant that is
 call('deployer', q{'SELECT 1 WHERE false', 'UPDATE invoice SET done = done + 1'});
 is(worked(), "3|$tenants", 'no tenants, nothing done');
 
+# Code of others in the caller's search_path: an operator whose types fit better than PostgreSQL's own, and all there is before pg_catalog.
+$db->do($_) for (
+  'CREATE SCHEMA foreign_code',
+  q{SELECT rls_tenant.exempt('public', 'was\_run', 'of the test')}, q{CREATE TABLE public.was_run (who text)}, 'GRANT INSERT ON public.was_run TO PUBLIC',
+  q{CREATE FUNCTION foreign_code.quotient(bigint, numeric) RETURNS numeric LANGUAGE sql AS 'INSERT INTO public.was_run VALUES (current_user); SELECT 1.0'},
+  q{CREATE FUNCTION foreign_code.same(text, text) RETURNS boolean LANGUAGE sql AS 'INSERT INTO public.was_run VALUES (current_user); SELECT $1 OPERATOR(pg_catalog.=) $2'},
+  'CREATE OPERATOR foreign_code./ (LEFTARG = bigint, RIGHTARG = numeric, FUNCTION = foreign_code.quotient)',
+  'CREATE OPERATOR foreign_code.= (LEFTARG = text, RIGHTARG = text, FUNCTION = foreign_code.same)',
+  'CREATE DOMAIN foreign_code.text AS pg_catalog.text CHECK (false)',
+  'CREATE DOMAIN foreign_code.name AS pg_catalog.name CHECK (false)',
+  q{ALTER DATABASE all_tenants SET search_path = foreign_code, pg_catalog, public},
+);
+(undef, $error) = call('postgres', q{'SELECT id FROM tenant', $$INSERT INTO was_run SELECT current_setting('search_path') WHERE rls_tenant.current_tenant_bigint() = 1$$, as_role => 'worker'});
+is($error, undef, 'it runs whatever the search_path says');
+is(rows($db, 'SELECT * FROM public.was_run'), 'foreign_code, pg_catalog, public', 'no code but its own, and the statement has its caller\'s search_path');
+$db->do($_) for ('ALTER DATABASE all_tenants RESET search_path', 'DROP SCHEMA foreign_code CASCADE', 'DROP TABLE public.was_run',
+  q{DELETE FROM rls_tenant.exemption WHERE reason = 'of the test'});
+
 # 4. Under a name: once for ever
 
 for (1, 2) {
@@ -95,6 +113,15 @@ is(value($stranger, 'SELECT count(*) FROM rls_tenant.tenant_runs()') . value($st
 is($stranger->do('DELETE FROM rls_tenant.tenant_run'), '0E0', 'or ends them');
 refused($stranger, q{INSERT INTO rls_tenant.tenant_run (run_by, run, statement, tenants) VALUES ('deployer', 'x', '', 0)}, '42501', qr/row-level security/, 'or begins one for it');
 refused($stranger, q{INSERT INTO rls_tenant.tenant_run_step (run_by, run, tenant) VALUES ('deployer', 'add one', '2000')}, '42501', qr/row-level security/, 'or says that a tenant is done');
+# A statement that becomes another role, for itself or for the session, leaves the caller who it was.
+for my $set ('SET LOCAL ROLE', 'SET ROLE') {
+  my $session = $server->connect('all_tenants', user => 'deployer', PrintWarn => 0);
+  $session->do(qq{CALL rls_tenant.for_each_tenant('SELECT 1 UNION SELECT 2', '$set owner; UPDATE invoice SET net = net', run => '$set')});
+  is(value($session, q{SELECT current_user || ' ' || done || ' ' || row_count FROM rls_tenant.tenant_runs() WHERE run = ?}, $set), 'deployer 2 10', "$set in the statement is over with it");
+}
+# A run that somebody ends meanwhile does not go on unseen.
+(undef, $error) = call('deployer', q{'SELECT 1 UNION SELECT 2', $$DELETE FROM rls_tenant.tenant_run WHERE run = 'ended'$$, run => 'ended'});
+like($error, qr/^55000 .*run "ended" is over.*Another session has come to its end, or has deleted it.*done anew/s, 'a run that is deleted while it runs stops');
 $db->do('DELETE FROM tenant WHERE id = 1000');
 $db->do('DELETE FROM invoice WHERE tenant_id = 1000');
 

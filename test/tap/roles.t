@@ -53,6 +53,12 @@ $web->disconnect;
 
 # 2. Another schema, whose roles are there
 
+$db->do('ALTER ROLE platform_admin NOBYPASSRLS');
+refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/role "platform_admin" is there, and is in use.*has members, who would bypass policies/s, 'members of a role that was there get no bypass');
+$db->do('REVOKE platform_admin FROM support');
+$db->do('ALTER ROLE platform_admin LOGIN');
+refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/"platform_admin" is there, and is in use.*It can log in.*ALTER ROLE platform_admin BYPASSRLS;/s, 'nor who can log in as it');
+$db->do('ALTER ROLE platform_admin NOLOGIN BYPASSRLS');
 $db->do('CREATE SCHEMA "Other"');
 like(setup('Other'), qr/^GRANT CREATE ON SCHEMA "Other" TO tenant_owner;$/m, 'another schema gets its privileges');
 is(setup('Other'), '', 'once');
@@ -60,6 +66,7 @@ $db->do('REVOKE USAGE ON SCHEMA "Other" FROM tenant_worker');
 is(setup('Other'), 'GRANT USAGE ON SCHEMA "Other" TO tenant_worker;', 'what was taken away is made again');
 $db->do('ALTER ROLE platform_admin NOBYPASSRLS');
 is(setup(), 'ALTER ROLE platform_admin BYPASSRLS;', 'so is what an attribute lacks');
+$db->do('GRANT platform_admin TO support');
 is(value($db, 'SELECT count(*) FROM rls_tenant.setup_roles(NULL)'), 0, 'NULL does nothing');
 
 # 3. Refusals
