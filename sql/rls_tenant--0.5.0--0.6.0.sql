@@ -453,5 +453,3 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE rls_tenant.for_each_tenant(text, text, text, text, name) IS 'runs an SQL statement for each tenant that a query gives (its first column; each once), in a transaction of its own with that tenant as its context, and notes it there, so that a run that was stopped goes on when it is called again in the same way; under a name (run) each tenant is done once for ever, without one the next call after the last tenant begins anew. on_error: stop (default) or continue, which raises at the end. as_role: the role that runs the statement, held by policies (default: the caller). Reports by NOTICE and in tenant_runs(). Not in a transaction block. 22004: NULL; 22023: on_error; 42704: no such role; 55000: policies do not hold the role, the run was begun with another statement, or has been deleted meanwhile; else the statement''s own error';
-
--- A setting of the application's own
