@@ -9,8 +9,8 @@ void membership_init();
 void membership_support_init();
 void membership_planner_init();
 
-// has_role() for a group of that type (a domain's base type), which is not NULL; false if there is no user and that does
-// not raise.
+// has_role() for a group of that type (a domain's base type), which is not NULL; false if there is no user and that
+// does not raise.
 bool user_has_role(Datum group, Oid type, const char *role, const char *source);
 
 // Whether the planner itself is calling, which evaluates a stable function to estimate only.
