@@ -398,7 +398,8 @@ const ContextValue *read_context_slow(Setting setting) {
   note_transaction();
   ContextSlot &slot = slot_of(setting);
   const ContextValue *now = present(slot);
-  if (holder != nullptr) holder(setting, now);  // in a worker, too: that of CREATE INDEX has a leader who has read nothing
+  if (holder != nullptr)
+    holder(setting, now);  // in a worker, too: that of CREATE INDEX has a leader who has read nothing
   if (!slot.latched || !same_context_value(slot.reading, now)) {
     if (slot.latched && (one_tenant || slot.running > 0)) raise_context_changed(setting, slot.reading, now);
     if (now == nullptr && missing_context_raises()) {
