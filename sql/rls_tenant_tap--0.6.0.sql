@@ -166,22 +166,26 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@._tenant_stage(regclass, name, name, text) IS 'part of the tests: what the attempts on a relation have in common; raises where nothing can be tried';
 
--- What the rows of a tenant are like, told by who can see them. A change of any shows: an UPDATE gives a row a new ctid.
-CREATE FUNCTION @extschema@._tenant_picture(stage jsonb, context jsonb, OUT rows bigint, OUT hash numeric)
+-- What the rows of a tenant are like, told by who can see them, and all that are not one's own, where the caller sees them and no membership may
+-- let one change them. A change of any shows: an UPDATE gives a row a new ctid.
+CREATE FUNCTION @extschema@._tenant_picture(stage jsonb, context jsonb, own text, OUT rows bigint, OUT hash numeric, OUT others bigint, OUT others_hash numeric)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM set_config('role', stage->>'caller', true);
   IF NOT (stage->>'sees_all')::boolean THEN PERFORM @extschema@._tenant_enter(context); END IF;
   PERFORM set_config('search_path', stage->>'path', true);
-  EXECUTE format('SELECT count(*), sum(pg_catalog.hashtextextended(ROW(%s)::text, 0)) FROM %s t WHERE t.%I::text OPERATOR(pg_catalog.=) %L',
+  EXECUTE format('SELECT count(*) FILTER (WHERE its), sum(hash) FILTER (WHERE its), count(*), sum(hash)
+      FROM (SELECT pg_catalog.hashtextextended(ROW(%s)::text, 0) AS hash, t.%3$I::text OPERATOR(pg_catalog.=) %4$L AS its FROM %2$s t WHERE %5$s) p',
     (SELECT pg_catalog.string_agg(pg_catalog.format('t.%I', c), ', ') FROM pg_catalog.jsonb_array_elements_text(
        (stage->'row') || CASE WHEN stage->>'kind' IN ('r', 'p') AND pg_catalog.has_table_privilege(stage->>'relation', 'SELECT') THEN '["ctid"]'::jsonb ELSE '[]'::jsonb END) c),
-    stage->>'relation', stage->>'column', context->>'tenant') INTO rows, hash;
+    stage->>'relation', stage->>'column', context->>'tenant',
+    pg_catalog.format(CASE WHEN (stage->>'sees_all')::boolean AND NOT (stage->>'member')::boolean THEN '(t.%1$I::text OPERATOR(pg_catalog.=) %2$L) IS NOT TRUE'
+      ELSE 't.%1$I::text OPERATOR(pg_catalog.=) %3$L' END, stage->>'column', own, context->>'tenant')) INTO rows, hash, others, others_hash;
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 END
 $$;
-COMMENT ON FUNCTION @extschema@._tenant_picture(jsonb, jsonb) IS 'part of the tests: how many rows a tenant has, and a hash of them';
+COMMENT ON FUNCTION @extschema@._tenant_picture(jsonb, jsonb, text) IS 'part of the tests: how many rows a tenant has, and a hash of them; the same of all rows that are not one''s own';
 
 CREATE FUNCTION @extschema@._tenant_enter(context jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -225,7 +229,7 @@ BEGIN
     PERFORM set_config('session_replication_role', 'replica', true);
     EXECUTE format('DELETE FROM %s t WHERE t.%I::text OPERATOR(pg_catalog.=) ANY (%L)', stage->>'relation', stage->>'column', clear);
   END IF;
-  SELECT * INTO before FROM @extschema@._tenant_picture(stage, other);
+  SELECT * INTO before FROM @extschema@._tenant_picture(stage, other, own);
   PERFORM @extschema@._tenant_enter(context);
   PERFORM set_config('role', stage->>'role', true), set_config('search_path', stage->>'path', true);
   begun := true;
@@ -239,13 +243,14 @@ BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begun := false;
   PERFORM set_config('role', stage->>'caller', true);
-  SELECT * INTO after FROM @extschema@._tenant_picture(stage, other);
+  SELECT * INTO after FROM @extschema@._tenant_picture(stage, other, own);
   ended := true;
   RAISE EXCEPTION USING ERRCODE = 'RTTAP';
 EXCEPTION WHEN OTHERS THEN
   IF ended THEN
     RETURN jsonb_build_object('given', given, 'own', mine, 'foreign', theirs, 'whose', array_to_string(whose[:3], ', ') || CASE WHEN cardinality(whose) > 3 THEN ' and others' ELSE '' END,
-      'change', CASE WHEN after.rows < before.rows THEN 'takes rows away from' WHEN after.rows > before.rows THEN 'makes rows of' WHEN after.hash <> before.hash THEN 'changes rows of' END);
+      'change', CASE WHEN after.rows < before.rows THEN 'takes rows away from' WHEN after.rows > before.rows THEN 'makes rows of' WHEN after.hash <> before.hash THEN 'changes rows of' END,
+      'elsewhere', (before.others, before.others_hash) IS DISTINCT FROM (after.others, after.others_hash));
   ELSIF NOT begun AND clear IS NULL THEN
     RAISE;
   END IF;
@@ -471,6 +476,7 @@ BEGIN
         WHEN attempt.kind = 'count' AND (outcome->>'given')::bigint > 0 THEN format('gets %s rows that are not its own', outcome->>'given')
         WHEN (outcome->>'foreign')::bigint > 0 THEN format('gets rows of tenant %s', outcome->>'whose')
         WHEN outcome->>'change' IS NOT NULL THEN format('%s tenant %s', outcome->>'change', pair[3 - own])
+        WHEN (outcome->>'elsewhere')::boolean THEN format('makes, changes or takes away rows of other tenants than %s and %s', pair[1], pair[2])
         WHEN attempt.kind = 'read' AND context IS NOT NULL AND NOT (stage->>'part')::boolean AND coalesce((outcome->>'own')::bigint, 0) = 0
           THEN 'does not see its own rows' || coalesce(' (' || (outcome->>'message') || ')', '') END;
       IF line IS NOT NULL THEN failures := failures || format('%s %s: %s', who, line, attempt.statement); END IF;

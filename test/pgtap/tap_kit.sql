@@ -119,6 +119,10 @@ SELECT sound('the application''s names are found by the caller''s search_path', 
 SELECT is(said($$CREATE TABLE "a ""B"" %s" ("The Tenant" text COLLATE "C", "x y" timestamptz[]); SELECT rls_tenant.protect('"a ""B"" %s"', 'The Tenant');
   INSERT INTO "a ""B"" %s" VALUES ('o''neill', ARRAY[now(), NULL]), ('%I, 2', '{}'); GRANT SELECT, INSERT, UPDATE, DELETE ON "a ""B"" %s" TO tap_web$$,
   $$SELECT tenant_isolated('"a ""B"" %s"', as_role => 'tap_web')$$), 'ok - public."a ""B"" %s" keeps tenants apart', 'odd names and values');
+SELECT alike(said('INSERT INTO thing VALUES (3, 3, 3, ''c''); DROP POLICY tenant_isolation ON thing; DROP POLICY tenant_access ON thing;
+    CREATE POLICY own ON thing USING (tenant_id = rls_tenant.current_tenant_bigint()); CREATE POLICY third ON thing FOR DELETE USING (tenant_id = 3)',
+  $$SELECT tenant_isolated('thing', as_role => 'tap_web')$$), '%tap_web as tenant 1 makes, changes or takes away rows of other tenants than 1 and 2: DELETE FROM shop.thing%',
+  'a hole that leads to a third tenant alone');
 SELECT sound('tenants by name', 'SELECT 1', $$SELECT tenant_isolated('thing', '1', ' 2', 'tap_web')$$);
 SELECT is(said('SELECT 1', $$SELECT tenant_isolated('thing', as_role => 'tap_web', description => 'of my own')$$), 'ok - of my own', 'a description of one''s own');
 SELECT is(said('SELECT 1', $$SELECT array_agg(t ORDER BY id)::text FROM thing t$$), '{"(1,1,2,a)","(2,2,1,b)"}', 'the table is as it was');
