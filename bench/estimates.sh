@@ -1,9 +1,6 @@
 # For bench/run: how many rows the planner expects, beside how many there are, where one tenant has 30 % of them.
 # shellcheck shell=bash disable=SC2154,SC2034,SC2004,SC2016,SC2028 # bench/run has the variables; backquotes are Markdown's; \echo is psql's
 
-estimates_rounds=5
-estimates_quickly() { estimates_rounds=1; }
-
 estimates_load() { load_scanned; }
 
 # The tenant that has 30 %, and one of those that have a thousandth.
@@ -37,25 +34,6 @@ estimate_script() {
   done
 }
 
-# kept_script ROWS SIDE ROUNDS: a page of a tenant that has no rows yet, planned anew, and by the plan that the one with 30 % has
-# left, which walks along the primary key, since it finds 20 of its rows soon.
-kept_script() {
-  local round i types='' large='' new='' condition='' own='' page="FROM scanned_$1.$2" order='ORDER BY id LIMIT 20'
-  local newcomer=00000000-0000-4000-8000-000000000000
-  if [ "$2" = handwritten ]; then
-    types='(uuid)' large="('${estimated[30%]}')" new="('$newcomer')"
-    condition='WHERE tenant_id = $1' own="WHERE tenant_id = '$newcomer'"
-  fi
-  echo "SET jit = off; SET max_parallel_workers_per_gather = 0; $stats_on SET ROLE app;"
-  for ((round = 0; round <= $3; round++)); do
-    echo "PREPARE q$types AS SELECT id, amount $page $condition $order;"
-    for i in 1 2 3 4 5 6; do in_transaction "${set_local/@/${estimated[30%]}}" "EXECUTE q$large;"; done
-    in_transaction "${set_local/@/$newcomer}" "$(marked "$(mark $round "kept.$1.$2")" "EXECUTE q$new;")" \
-      "$(marked "$(mark $round "anew.$1.$2")" "SELECT id, amount $page $own $order;")"
-    echo 'DEALLOCATE q;'
-  done
-}
-
 # estimates_times: "FIRST TENANT ROWS SIDE expected found plan" for each statement, into $work/estimates. TENANT is "first" for the
 # plan that was made for that tenant itself.
 estimates_times() {
@@ -76,8 +54,6 @@ estimates_times() {
             waiting = 0
           }' "$work/printed" >>"$work/estimates"
       done
-      kept_script "$rows" "$side" "$estimates_rounds" | run_script
-      keep_processor
     done
   done
 }
@@ -104,11 +80,6 @@ estimates_table() {
       "by 30 %, then 0.1 %" "by 0.1 %, then 30 %"
     for side in $sides; do
       row "${title[$side]}" "$(estimate '30%' '0.1%' "$rows" "$side")" "$(estimate '0.1%' '30%' "$rows" "$side")"
-    done
-    table estimates "A page of a tenant without rows, prepared and run six times by the tenant with 30 % before: ms of processor, median of $estimates_rounds" "" \
-      "planned anew" "by the plan that was kept" ratio
-    for side in $sides; do
-      row "${title[$side]}" "$(ms "anew.$rows.$side" 2)" "$(ms "kept.$rows.$side" 2)" "$(times_as "kept.$rows.$side" "anew.$rows.$side")"
     done
   done
 }

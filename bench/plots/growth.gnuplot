@@ -7,7 +7,7 @@ do for [s = 1:3] { eval entry(s, s, word(names, s), 0.22 + 0.2 * s) }
 set multiplot
 set logscale xy
 set xtics ('20k' 20000, '200k' 200000, '2M' 2000000)
-set format y '%.0s%c'
+set ytics ('200k' 2e5, '500k' 5e5, '1M' 1e6, '2M' 2e6, '5M' 5e6, '10M' 1e7, '20M' 2e7, '50M' 5e7, '100M' 1e8, '200M' 2e8, '500M' 5e8, '1G' 1e9)
 set label 1 'rows of the table, of 1,000 tenants' at screen 0.52, 0.105 center textcolor rgb ink
 set label 2 'instructions per transaction' at screen 0.022, 0.55 center rotate textcolor rgb ink
 do for [c = 1:8] {
