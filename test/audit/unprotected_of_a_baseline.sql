@@ -1,0 +1,10 @@
+-- A baseline accepts what it names; what is wrong around its tables is still found.
+-- expect: note exempt_but_tenant table public.orders
+-- expect: leak view_bypass view public.all_orders
+-- expect: leak truncate_grant table public.orders
+-- expect: risk unique_oracle table public.orders
+CREATE TABLE orders (id bigint PRIMARY KEY, tenant_id uuid);
+GRANT SELECT, TRUNCATE ON orders TO app;
+RESET ROLE;
+SELECT rls_tenant.baseline();
+CREATE VIEW all_orders AS SELECT * FROM orders;
