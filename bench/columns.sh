@@ -61,7 +61,7 @@ column_statement() {
 
 columns_table() {
   local name side cells first statement shown rounds
-  title+=([none]='no trigger' [nothing]='an AFTER row trigger that returns at once' [rule]='**`restrict_columns()`**'
+  local -A label=([none]='no trigger' [nothing]='an AFTER row trigger that returns at once' [rule]='**`restrict_columns()`**'
     [plpgsql]='the same rule in PL/pgSQL')
   table columns "Instructions per transaction with an \`UPDATE\` under a column rule" "" "one row, simple" ratio \
     "one row, prepared" ratio "one row, restricted column" ratio "10,000 rows" ratio "10,000 rows, restricted column" ratio
@@ -77,6 +77,6 @@ columns_table() {
       [ "$side" != rule ] || shown=$(judged "$shown" 1.1)
       cells+=("$(grouped "${cost[$name $side]}")" "$shown")
     done
-    row "${title[$side]}" "${cells[@]}"
+    row "${label[$side]}" "${cells[@]}"
   done
 }

@@ -2,26 +2,18 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
 
 sides='handwritten protected setting subselect sql plpgsql'
-declare -A title=(
-  [handwritten]="hand-written \`WHERE tenant_id = …\` without RLS"
-  [protected]="**\`protect()\`**"
-  [setting]="policy with \`current_setting(…)::uuid\`"
-  [subselect]="policy with \`(SELECT current_setting(…)::uuid)\`"
-  [sql]="policy with a STABLE SQL function"
-  [plpgsql]="policy with a STABLE plpgsql function"
-  [fast]="step 1: one policy, with \`fast_tenant_uuid()\`"
-  [current]="step 2: one policy, with \`current_tenant_uuid()\`"
-)
-
-# The same as columns' names.
-declare -A column=(
-  [handwritten]="by hand"
-  [protected]="\`protect()\`"
-  [setting]="\`current_setting()\`"
-  [subselect]="\`(SELECT …)\`"
-  [sql]="SQL function"
-  [plpgsql]="plpgsql"
-)
+# A side's name as that of a column, and of a row.
+declare -A column title
+while IFS='|' read -r side name words; do column[$side]=$name title[$side]=$words; done <<'SIDES'
+handwritten|by hand|hand-written `WHERE tenant_id = …` without RLS
+protected|`protect()`|**`protect()`**
+setting|`current_setting()`|policy with `current_setting(…)::uuid`
+subselect|`(SELECT …)`|policy with `(SELECT current_setting(…)::uuid)`
+sql|SQL function|policy with a STABLE SQL function
+plpgsql|plpgsql|policy with a STABLE plpgsql function
+fast||step 1: one policy, with `fast_tenant_uuid()`
+current||step 2: one policy, with `current_tenant_uuid()`
+SIDES
 
 # columns: the names of the sides' columns, one a line.
 columns() { for side in $sides; do echo "${column[$side]}"; done; }
