@@ -60,8 +60,8 @@ AttrNumber own_attribute(const Tenancy &tenancy) {
 
 const Exemptions *counting = nullptr;
 
-// Whether a table should be a tenant table, and is none. A partition is what its partitioned table is. Who has exempted it
-// from some rules only, as baseline() does, has not said that it belongs to no tenant.
+// Whether a table should be a tenant table, and is none. A partition is what its partitioned table is. Who has exempted
+// it from some rules only, as baseline() does, has not said that it belongs to no tenant.
 bool is_unprotected(const Tenancy &table) {
   const char kind = table.relation.kind;
   return counting != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
