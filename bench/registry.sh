@@ -82,7 +82,10 @@ registry_times() {
 # queue_registry CASE TENANT SIDE PROTOCOL: to be counted as cost[CASE TENANT SIDE PROTOCOL].
 queue_registry() {
   local first='' statement rounds=(10 30)
-  [ "$2" != largest ] || rounds=(1 2)
+  case $1.$2 in
+    join.largest) rounds=(0 1) ;;  # a thousand million instructions
+    *.largest) rounds=(1 2) ;;
+  esac
   statement=$(registry_statement "$1" "$2" "$3")
   if [ "$4" = prepared ]; then
     first="PREPARE q AS $statement;"
