@@ -33,7 +33,7 @@ List *rule_names(Datum array) {
 bool waives(const Exemption *exemption, const char *rule) {
   if (exemption->rules == NIL) return true;
   const ListCell *cell;
-  foreach (cell, rule != nullptr ? exemption->rules : NIL) {
+  foreach (cell, exemption->rules) {
     if (strcmp(static_cast<const char *>(lfirst(cell)), rule) == 0) return true;
   }
   return false;

@@ -9,7 +9,7 @@ namespace rls_tenant {
 struct Exemptions;
 const Exemptions *load_exemptions();
 
-// Whether an exemption covers the relation and waives that rule; nullptr: all of them.
+// Whether an exemption covers the relation and waives that rule.
 bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule);
 
 }  // namespace rls_tenant

@@ -60,13 +60,12 @@ AttrNumber own_attribute(const Tenancy &tenancy) {
 
 const Exemptions *counting = nullptr;
 
-// Whether a table should be a tenant table, and is none. A partition is what its partitioned table is. Who has exempted
-// it from some rules only, as baseline() does, has not said that it belongs to no tenant.
+// Whether a table should be a tenant table, and is none. A partition is what its partitioned table is.
 bool is_unprotected(const Tenancy &table) {
   const char kind = table.relation.kind;
   return counting != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
          !table.is_tenant_table && !OidIsValid(table.ancestor) && table.attribute != InvalidAttrNumber &&
-         !is_exempt(counting, table.relid, nullptr);
+         !is_exempt(counting, table.relid, table.policies != NIL ? "rls_off_with_policies" : "rls_off");
 }
 
 // fruitless: relations that neither are tenant tables nor lie below one, so that nobody asks twice.
