@@ -35,10 +35,14 @@ my @parted = qw(lst hsh rng acc usr);    # of bigint, int, smallint, uuid (the a
 
 # What the walks differ in.
 my @walks = (
-  {name => 'preloaded', set => [q{session_preload_libraries = 'rls_tenant'}]},
-  {name => 'lazy', set => []},
-  {name => 'pinned', pin => 3,
-    set => [q{rls_tenant.tenant_id = '3'}, "rls_tenant.account_id = '$account{1}'", q{rls_tenant.user_id = 'ann'}]},
+  {name => 'preloaded', of_role => [q{session_preload_libraries = 'rls_tenant'}]},
+  {name => 'lazy'},
+  # What a transaction that sets nothing falls back to.
+  {name => 'fallback', fallback => 3,
+    of_database => [q{rls_tenant.tenant_id = '3'}, "rls_tenant.account_id = '$account{1}'", q{rls_tenant.user_id = 'ann'}]},
+  # Nothing but the tenant of the login can be read.
+  {name => 'pinned', fallback => 3, pin => 3, of_role => [q{rls_tenant.tenant_id = '3'}],
+    of_database => ["rls_tenant.account_id = '$account{1}'", q{rls_tenant.user_id = 'ann'}]},
 );
 
 # The rows of a table: those of each tenant, and for acc and usr of one account or user only.
@@ -147,7 +151,14 @@ sub all_bodies {
   return map { my $id = $_; map { my $more = $_; map { "$t $id$more $_" } @ids } @more } grep { !($detached && $t eq 'lst' && $_ == 3) } @tenants;
 }
 
-sub now { return $tenant // $walk->{pin} }
+sub now { return $tenant // $walk->{fallback} }
+
+# A tenant to set: the pinned one mostly, where there is one.
+sub some_tenant { return $walk->{pin} && chance(0.7) ? $walk->{pin} : pick(@tenants) }
+
+# Whether the login may not read a tenant.
+sub elsewhere { return defined $walk->{pin} && $_[0] ne $walk->{pin} }
+
 sub joined { return @_ ? join(',', sort @_) : undef }
 
 # The statements: text, parameters (undef: none), rows, and whether they write. T is the table.
@@ -222,6 +233,7 @@ sub model_read {
     $latched = 'unset' if $in_transaction;
     return '';
   }
+  return '42501' if elsewhere($now);
   return '25001' if $one && defined $latched && $latched ne $now;
   $latched = $now if $in_transaction;
   return '';
@@ -298,12 +310,13 @@ sub execute {
 
 sub set_tenant {
   my ($id) = @_;
-  my $refused = $one && defined $latched && $latched ne $id;
-  my (undef, $state) = run(pick("SET LOCAL rls_tenant.tenant_id = '$id'",
+  my $sql = pick("SET LOCAL rls_tenant.tenant_id = '$id'",
     "SELECT set_config('rls_tenant.tenant_id', '$id', " . pick('true', 'false') . ')',
-    "SELECT rls_tenant.set_context('$id', '$account{$account}', '$user')"));
+    "SELECT rls_tenant.set_context('$id', '$account{$account}', '$user')");
+  my $wanted = $one && defined $latched && $latched ne $id ? '25001' : elsewhere($id) && $sql =~ /set_context/ ? '42501' : '';
+  my (undef, $state) = run($sql);
   return recover() if $role eq 'all' && ($state // '') eq '25001';    # a parallel plan reads, whatever it is of
-  violation(($state // 'success') . ' of a set instead of ' . ($refused ? '25001' : 'success')) if ($state // '') ne ($refused ? '25001' : '');
+  violation(($state // 'success') . ' of a set instead of ' . ($wanted || 'success')) if ($state // '') ne $wanted;
   return recover() if $state;
   $tenant = $id;
 }
@@ -318,7 +331,7 @@ my %steps = (
     ($account, $user) = (pick(keys %account), pick(@users));
     run("SET LOCAL rls_tenant.account_id = '$account{$account}'");
     run("SET LOCAL rls_tenant.user_id = '$user'");
-    set_tenant(pick(@tenants)) unless chance(0.1);
+    set_tenant(some_tenant()) unless chance(0.1);
   }],
   commit => [12, sub { return unless $in_transaction; run('COMMIT'); end_model() }],
   rollback => [6, sub { return unless $in_transaction; run('ROLLBACK'); end_model() }],
@@ -331,7 +344,7 @@ my %steps = (
     run("SET LOCAL rls_tenant.account_id = '$account{$account}'"); run("SET LOCAL rls_tenant.user_id = '$user'");
     set_tenant($id);
   }],
-  set => [4, sub { set_tenant(pick(@tenants)) if $in_transaction }],
+  set => [4, sub { set_tenant(some_tenant()) if $in_transaction }],
   reset => [1, sub {
     return unless $in_transaction;
     run('RESET rls_tenant.tenant_id');
@@ -358,11 +371,11 @@ my %steps = (
   }],
   # A function that has a tenant of its own.
   as => [5, sub {
-    my ($t, $id) = (pick('plain', @parted), pick(@tenants));
+    my ($t, $id) = (pick('plain', @parted), some_tenant());
     return if $role eq 'all' || !$in_transaction;
-    my $refused = $one && defined $latched && $latched ne $id;
+    my $wanted_state = $one && defined $latched && $latched ne $id ? '25001' : elsewhere($id) ? '42501' : '';
     my ($result, $state) = run("SELECT as_${id}_$t()");
-    violation(($state // 'success') . ' instead of ' . ($refused ? '25001' : 'success')) if ($state // '') ne ($refused ? '25001' : '');
+    violation(($state // 'success') . ' instead of ' . ($wanted_state || 'success')) if ($state // '') ne $wanted_state;
     return recover() if $state;
     $latched = $id;
     my $wanted = joined(bodies_of($t, $id));
@@ -370,11 +383,13 @@ my %steps = (
   }],
   in_turn => [3, sub {
     return if $in_transaction || $role eq 'all';
-    my @turn = map { pick(@tenants) } 1 .. 4;
+    my @turn = map { some_tenant() } 1 .. 4;
     my $t = pick(qw(lst hsh acc usr));
     my $wanted = join '', map { (joined(bodies_of($t, $_)) // '-') . ';' } @turn;
     my ($result, $state) = run(sprintf(q{CALL in_turn('{%s}', '%s', NULL)}, join(',', @turn), $t));
-    return violation("CALL: $state") if $state;
+    my $state_wanted = (grep { elsewhere($_) } @turn) ? '42501' : '';
+    return violation(($state // 'success') . ' of CALL instead of ' . ($state_wanted || 'success')) if ($state // '') ne $state_wanted;
+    return if $state;
     violation("a procedure got $result->[0][0]\n  for $wanted") if ($result->[0][0] =~ s/^;$//r) ne $wanted;
   }],
   note => [4, sub {    # a default and a CHECK that call functions
@@ -393,7 +408,7 @@ my %steps = (
   fetch => [12, sub {
     my $name = pick(sort keys %cursors) // return;
     my $cursor = $cursors{$name};
-    my $wanted = ($cursor->{tenant} // '') eq (now() // '') ? '' : '25001';
+    my $wanted = ($cursor->{tenant} // '') eq (now() // '') ? '' : defined now() && elsewhere(now()) ? '42501' : '25001';
     my ($result, $state) = run("FETCH 2 FROM $name");
     violation(($state // 'success') . " of FETCH instead of $wanted") if ($state // '') ne $wanted;
     if ($state) { delete $cursors{$name}; return recover() }
@@ -451,7 +466,7 @@ my %steps = (
   }],
   # Whether the known rows are those that a fresh session gets.
   fresh => [1, sub {
-    return unless defined $tenant;
+    return if !defined $tenant || elsewhere($tenant);
     my $t = pick('plain', @parted);
     my $fresh = $server->connect($database, user => 'plans_app');
     $fresh->do('BEGIN');
@@ -478,8 +493,9 @@ my @pool = map { ($_) x $steps{$_}[0] } sort keys %steps;
 for my $next (@walks) {
   $walk = $next;
   @violations = ();
-  $admin->do('ALTER ROLE plans_app RESET ALL');
-  $admin->do("ALTER ROLE plans_app SET $_") for @{$walk->{set}};
+  $admin->do($_) for
+    'ALTER ROLE plans_app RESET ALL', "ALTER DATABASE $database RESET ALL",
+    (map { "ALTER ROLE plans_app SET $_" } @{$walk->{of_role}}), (map { "ALTER DATABASE $database SET $_" } @{$walk->{of_database}});
   my $done = eval {
     start_session();
     for (1 .. $steps / @walks) {
