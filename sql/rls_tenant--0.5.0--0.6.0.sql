@@ -2,6 +2,84 @@
 
 \echo Use "ALTER EXTENSION rls_tenant UPDATE TO '0.6.0'" to load this file. \quit
 
+-- The baseline
+--
+-- It accepts how tables are today, and does not say that they belong to no tenant: audit() goes on looking around them.
+
+ALTER TABLE rls_tenant.exemption ADD COLUMN baseline boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN rls_tenant.exemption.baseline IS 'whether baseline() added it: it accepts how the table is, so audit() goes on looking at what is around it';
+UPDATE rls_tenant.exemption SET baseline = true WHERE reason = 'there before the guard';
+
+CREATE OR REPLACE FUNCTION rls_tenant.exempt(schema name, relation_pattern text, reason text, rules text[] DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  unknown text;
+  matches bigint;
+BEGIN
+  IF coalesce($1, '') = '' OR coalesce($2, '') = '' OR coalesce($3, '') !~ '\S' THEN
+    RAISE EXCEPTION 'an exemption needs a schema, a pattern and a reason'
+      USING ERRCODE = 'null_value_not_allowed', DETAIL = 'One of them is NULL or empty.',
+        HINT = 'SELECT rls_tenant.exempt(''schema'', ''table'', ''why it belongs to no tenant'');';
+  END IF;
+  IF $2 ~ '(^|[^\\])(\\\\)*\\$' THEN
+    RAISE EXCEPTION 'the pattern "%" ends in an escape character', $2
+      USING ERRCODE = 'invalid_escape_sequence', DETAIL = 'It is a pattern for LIKE.', HINT = 'Write \\ for a backslash.';
+  END IF;
+  IF pg_catalog.cardinality($4) = 0 OR pg_catalog.array_position($4, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'the list of rules is empty, or one of them is NULL'
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived.', HINT = 'NULL instead of a list waives all.';
+  END IF;
+  SELECT r INTO unknown FROM pg_catalog.unnest($4) r WHERE r NOT IN (SELECT rule FROM rls_tenant.audit_rules()) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'there is no rule "%"', unknown
+      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived; NULL waives all.',
+        HINT = 'The guard''s rules are: ' || pg_catalog.array_to_string(rls_tenant.table_rules(), ', ') || '; SELECT * FROM rls_tenant.audit_rules() lists all.';
+  END IF;
+  INSERT INTO rls_tenant.exemption AS e (schema_name, relation_pattern, rules, reason)
+  VALUES ($1, $2, $4, $3)
+  ON CONFLICT ON CONSTRAINT exemption_pkey
+  DO UPDATE SET rules = excluded.rules, reason = excluded.reason, added_by = excluded.added_by, added_at = excluded.added_at, baseline = false;
+  IF $1 = '*' THEN RETURN; END IF;  -- roles and the server: who knows which there will be
+  SELECT count(*) INTO matches
+  FROM (SELECT relnamespace, relname FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
+        UNION ALL SELECT pronamespace, proname FROM pg_catalog.pg_proc) c(schema, name)
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.schema
+  WHERE n.nspname = $1 AND c.name LIKE $2;
+  IF matches <> 1 THEN
+    RAISE NOTICE 'the exemption covers % relations and functions of schema "%" today', matches, $1;
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION rls_tenant.baseline(reason text DEFAULT 'there before the guard') RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  added bigint;
+BEGIN
+  IF coalesce($1, '') !~ '\S' THEN
+    RAISE EXCEPTION 'a baseline needs a reason'
+      USING ERRCODE = 'null_value_not_allowed', DETAIL = 'It is NULL or empty.', HINT = 'SELECT rls_tenant.baseline(''why'');';
+  END IF;
+  INSERT INTO rls_tenant.exemption (schema_name, relation_pattern, rules, reason, baseline)
+  SELECT n.nspname, pg_catalog.regexp_replace(c.relname, '([\\%_])', '\\\1', 'g'), pg_catalog.array_agg(DISTINCT f.rule), $1, true
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL rls_tenant.table_faults(c.oid) f
+  WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relpersistence <> 't'
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'rls_tenant')
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      WHERE d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+        AND (d.classid, d.objid) IN (('pg_catalog.pg_class'::regclass, c.oid), ('pg_catalog.pg_namespace'::regclass, n.oid)))
+  GROUP BY n.nspname, c.relname
+  ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  RETURN added;
+END
+$$;
+
 -- Public rows
 
 DROP FUNCTION rls_tenant.protect(regclass, name, text, text);

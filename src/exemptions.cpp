@@ -8,13 +8,14 @@ namespace rls_tenant {
 
 namespace {
 
-// The columns of the table, in the order of the install script.
-enum Column : AttrNumber { column_schema = 1, column_pattern, column_rules };
+// The columns of the table, in the order of the install and upgrade scripts.
+enum Column : AttrNumber { column_schema = 1, column_pattern, column_rules, column_baseline = 7 };
 
 struct Exemption {
   const char *schema;
   Datum pattern;  // text, for LIKE
   List *rules;    // of strings; NIL: all
+  bool baseline;
 };
 
 // A NULL among them is the name of no rule. (A list of nothing else would waive all.)
@@ -60,6 +61,9 @@ const Exemptions *load_exemptions() {
     exemption->pattern = CStringGetTextDatum(TextDatumGetCString(heap_getattr(tuple, column_pattern, row, &isnull)));
     const Datum rules = heap_getattr(tuple, column_rules, row, &isnull);
     if (!isnull) exemption->rules = rule_names(rules);
+    // Scripts of an earlier version know nothing of it.
+    exemption->baseline =
+        row->natts >= column_baseline && DatumGetBool(heap_getattr(tuple, column_baseline, row, &isnull));
     result->list = lappend(result->list, exemption);
   }
   systable_endscan(scan);
@@ -67,19 +71,31 @@ const Exemptions *load_exemptions() {
   return result;
 }
 
-bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule) {
+namespace {
+
+bool find_exemption(const Exemptions *exemptions, Oid relid, const char *rule, bool of_baseline) {
   if (exemptions->list == NIL) return false;
   const char *schema = get_namespace_name(get_rel_namespace(relid));
   const Datum name = CStringGetTextDatum(get_rel_name(relid));
   const ListCell *cell;
   foreach (cell, exemptions->list) {
     const Exemption *exemption = static_cast<const Exemption *>(lfirst(cell));
-    if (strcmp(exemption->schema, schema) == 0 && waives(exemption, rule) &&
+    if ((of_baseline || !exemption->baseline) && strcmp(exemption->schema, schema) == 0 && waives(exemption, rule) &&
         DatumGetBool(DirectFunctionCall2Coll(textlike, C_COLLATION_OID, name, exemption->pattern))) {
       return true;
     }
   }
   return false;
+}
+
+}  // namespace
+
+bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule) {
+  return find_exemption(exemptions, relid, rule, true);
+}
+
+bool is_exempt_for_good(const Exemptions *exemptions, Oid relid, const char *rule) {
+  return find_exemption(exemptions, relid, rule, false);
 }
 
 }  // namespace rls_tenant

@@ -173,6 +173,7 @@ List *table_faults(const Tenancy &table) {
   Report report = {&table, table.relid, table.image, table.attribute, NIL};
   const RelationImage &relation = table.relation;
   if (!relation.found || (relation.kind != RELKIND_RELATION && relation.kind != RELKIND_PARTITIONED_TABLE)) return NIL;
+  if (table.should_be && relation.is_partition) return NIL;  // its partitioned table answers for it
   if (OidIsValid(table.ancestor)) {
     if (!relation.row_security || !relation.forced) {
       add(&report, "child_unprotected", "it is part of a tenant table, but open to those who name it directly",

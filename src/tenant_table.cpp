@@ -65,7 +65,7 @@ bool is_unprotected(const Tenancy &table) {
   const char kind = table.relation.kind;
   return counting != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
          !table.is_tenant_table && !OidIsValid(table.ancestor) && table.attribute != InvalidAttrNumber &&
-         !is_exempt(counting, table.relid, table.policies != NIL ? "rls_off_with_policies" : "rls_off");
+         !is_exempt_for_good(counting, table.relid, table.policies != NIL ? "rls_off_with_policies" : "rls_off");
 }
 
 // fruitless: relations that neither are tenant tables nor lie below one, so that nobody asks twice.
