@@ -148,6 +148,7 @@ VALUES
   ('public_grant', 'risk', 'a tenant table granted to PUBLIC, or default privileges that do so'),
   ('guard_off', 'risk', 'the guard is off or only warns, for all or for some role, or its event triggers do not fire'),
   ('replica_role_grant', 'risk', 'a role that is no superuser may set session_replication_role'),
+  ('loose_pin', 'risk', 'a pinned login that can take its pin away where its sessions do not load the library'),
   ('not_judged', 'risk', 'the audit could not look at the relation; the finding says why'),
   ('per_row_setting', 'speed', 'a policy asks current_setting() or a volatile function for each row'),
   ('subquery_per_row', 'speed', 'a policy looks into a membership table for each row: is_member() does not'),
@@ -160,6 +161,68 @@ VALUES
   ('exempt_but_tenant', 'note', 'an exempt table that has the tenant column'),
   ('pinned_context', 'note', 'ALTER ROLE or ALTER DATABASE sets a context: who is held to whom'),
   ('not_preloaded', 'note', 'the library is not preloaded: until it is loaded the guard sees less')
+$$;
+
+-- Where the library is not loaded ALTER ROLE on oneself is PostgreSQL's to judge, which allows it. The file's list is not seen where this
+-- session has another.
+CREATE FUNCTION rls_tenant.audit_pins(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH pinned AS (
+    SELECT DISTINCT r.oid, r.rolname
+    FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) JOIN pg_roles r ON r.oid = s.setrole
+    WHERE c.setting ~ '^rls_tenant\.(tenant|account|user)_id=' AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND r.rolcanlogin AND NOT r.rolsuper),
+  preload AS MATERIALIZED (
+    SELECT s.setrole, s.setdatabase, substring(c.setting FROM '=(.*)$') AS list
+    FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) WHERE c.setting LIKE 'session\_preload\_libraries=%'),
+  file AS (
+    SELECT coalesce(max(setting), '') AS list FROM pg_settings
+    WHERE name = 'session_preload_libraries' AND source IN ('default', 'configuration file', 'command line', 'environment variable', 'override')),
+  loose AS (  -- what a pinned login can connect to, and does not find the library in; by its own setting for that database alone, or else
+    SELECT p.oid, p.rolname, d.datname, here.list IS NOT NULL AS by_database, coalesce(here.list, own.list, f.list) AS list
+    FROM pinned p JOIN pg_database d ON d.datallowconn AND has_database_privilege(p.oid, d.oid, 'CONNECT') CROSS JOIN file f
+    LEFT JOIN preload here ON here.setrole = p.oid AND here.setdatabase = d.oid
+    LEFT JOIN preload own ON own.setrole = p.oid AND own.setdatabase = 0
+    LEFT JOIN preload base ON base.setrole = 0 AND base.setdatabase = d.oid
+    LEFT JOIN preload everywhere ON everywhere.setrole = 0 AND everywhere.setdatabase = 0
+    WHERE coalesce(here.list, own.list, base.list, everywhere.list, f.list) !~ '\mrls_tenant\M' AND current_setting('shared_preload_libraries') !~ '\mrls_tenant\M'),
+  remedy AS (
+    SELECT DISTINCT l.oid, format('ALTER ROLE %I%s SET session_preload_libraries = %s;', l.rolname, CASE WHEN l.by_database THEN format(' IN DATABASE %I', l.datname) ELSE '' END,
+        (SELECT string_agg(quote_literal(btrim(e.name, '"')), ', ' ORDER BY e.n)
+         FROM regexp_split_to_table(concat_ws(',', nullif(btrim(l.list, ' "'), ''), 'rls_tenant'), '\s*,\s*') WITH ORDINALITY e(name, n))) AS statement
+    FROM loose l)
+  SELECT 'loose_pin', NULL::text, 'role', '*'::name, l.rolname, 'role ' || l.rolname,
+    format('it can ALTER ROLE itself to another context in %s, where sessions of it do not load the library',
+      array_to_string((array_agg(quote_ident(l.datname) ORDER BY l.datname COLLATE "C"))[:5], ', ') || CASE WHEN count(*) > 5 THEN format(' and %s more', count(*) - 5) ELSE '' END),
+    (SELECT string_agg(r.statement, ' ' ORDER BY r.statement COLLATE "C") FROM remedy r WHERE r.oid = l.oid)
+  FROM loose l GROUP BY l.oid, l.rolname
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.audit_pins() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audit_pins() IS 'part of audit(): pinned logins whose pins do not hold everywhere';
+
+CREATE OR REPLACE FUNCTION rls_tenant.audit(schema_pattern text DEFAULT '%', accepted boolean DEFAULT false, OUT severity text, OUT rule text, OUT object_type text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+  WITH found AS (
+    SELECT * FROM rls_tenant.audit_relations() UNION ALL SELECT * FROM rls_tenant.audit_policies() UNION ALL
+    SELECT * FROM rls_tenant.audit_surroundings() UNION ALL SELECT * FROM rls_tenant.audit_roles() UNION ALL SELECT * FROM rls_tenant.audit_pins() UNION ALL
+    SELECT * FROM rls_tenant.audit_speed()),
+  judged AS (
+    SELECT f.*, coalesce(f.severity, r.severity) AS own_severity, e.reason
+    FROM found f LEFT JOIN rls_tenant.audit_rules() r ON r.rule = f.rule
+    LEFT JOIN LATERAL (
+      -- What is said of exempt tables, and of the membership sources among them, must be waived by its own name.
+      SELECT e.reason FROM rls_tenant.exemption e
+      WHERE e.schema_name = f.schema_name AND f.object_name LIKE e.relation_pattern
+        AND (f.rule = ANY (e.rules) OR (e.rules IS NULL AND f.rule NOT IN ('exempt_but_tenant', 'writable_membership', 'membership_index')))
+      ORDER BY e.relation_pattern LIMIT 1) e ON true
+    WHERE f.schema_name = '*' OR f.schema_name LIKE $1)
+  SELECT CASE WHEN j.reason IS NULL THEN j.own_severity ELSE 'accepted' END, j.rule, j.object_type, j.object,
+    j.finding || CASE WHEN j.reason IS NULL THEN '' ELSE format(' (%s, accepted: %s)', j.own_severity, j.reason) END, j.remedy
+  FROM judged j
+  WHERE j.reason IS NULL OR $2
+  ORDER BY j.reason IS NOT NULL, array_position('{leak,risk,speed,note}', j.own_severity), j.rule COLLATE "C", j.object COLLATE "C", j.finding COLLATE "C"
 $$;
 
 CREATE OR REPLACE FUNCTION rls_tenant.audit_speed(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record

@@ -36,6 +36,7 @@ SELECT set_eq(
     ('application_roles()', 'v', false, 'u', false, false, false),
     ('audit(text,boolean)', 'v', false, 'u', false, true, false),
     ('audit_check(text,text)', 'v', false, 'u', false, true, false),
+    ('audit_pins()', 'v', false, 'u', false, false, false),
     ('audit_policies()', 'v', false, 'u', false, false, false),
     ('audit_relations()', 'v', false, 'u', false, false, false),
     ('audit_roles()', 'v', false, 'u', false, false, false),
