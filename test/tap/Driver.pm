@@ -216,10 +216,15 @@ sub run_at_once {
 sub nothing_inherited {
   my ($db) = @_;
   my $backends = q{SELECT pid FROM pg_stat_activity WHERE usename = 'web' ORDER BY pid};
+  my $missing = qq{SELECT count(*) FROM ($backends) b WHERE (SELECT count(DISTINCT tenant_id) FROM invoice WHERE backend = pid AND created_by <> 'seed') < 2};
+  # An error late in the crowd may have brought a new connection: it gets its turn.
+  for (1 .. 20) {
+    last if value($db, $missing) == 0;
+    run_at_once(map { ['write', $_ % 2, "again-$_"] } 1 .. 4 * $pool);
+  }
+  is(value($db, $missing), 0, 'each server connection of the pool has served both tenants');
   my $before = rows($db, $backends);
   my %before = map { $_ => 1 } split /\n/, $before;
-  is(rows($db, q{SELECT backend FROM invoice WHERE created_by <> 'seed' GROUP BY backend HAVING count(DISTINCT tenant_id) = 2 ORDER BY backend}),
-    $before, 'each server connection of the pool has served both tenants');
   my @wrong;
   for my $turn (1 .. $pool) {
     for my $kind ('read', 'forget') {

@@ -46,7 +46,7 @@ sub make_old {
     'REFRESH MATERIALIZED VIEW shop.legacy_total',
     'ALTER DATABASE shop SET rls_tenant.membership_cost = 7',
     'ALTER ROLE dump_owner SET rls_tenant.guard = protect',
-    "ALTER ROLE dump_app IN DATABASE shop SET rls_tenant.user_id = '2'";
+    "ALTER ROLE dump_app IN DATABASE shop SET rls_tenant.user_id = '1'";
   my $picture = whole_picture($db);
   # A database whose extension was not updated when the library was.
   my $behind = $old->connect($old->database('behind'));
