@@ -166,21 +166,42 @@ bool shorten_calls(Node *node, void *) {
   return false;
 }
 
-planner_hook_type previous_planner = nullptr;
+// Takes out the conditions of policies that are isolated() alone, which is always true: the planner would find out for
+// each policy and check.
+void drop_isolated(Query *query) {
+  ListCell *cell, *inner;
+  foreach (cell, query->rtable) {
+    RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+    foreach (inner, entry->securityQuals) {
+      if (!is_isolated_call(static_cast<const Node *>(lfirst(inner)))) continue;
+      entry->securityQuals = foreach_delete_current(entry->securityQuals, inner);
+    }
+  }
+  foreach (cell, query->withCheckOptions) {
+    if (!is_isolated_call(lfirst_node(WithCheckOption, cell)->qual)) continue;
+    query->withCheckOptions = foreach_delete_current(query->withCheckOptions, cell);
+  }
+}
 
 // Where no constant is wanted what policies and defaults call is the fast call from the beginning: of a call whose
 // argument was left out PostgreSQL would read the default's expression from the catalog, each time, before the support
 // function is asked.
-PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
-  if (!reads_for_constant(query)) {
-    const ListCell *cell;
-    foreach (cell, query->rtable) {
-      const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-      if (entry->securityQuals != NIL) shorten_calls(reinterpret_cast<Node *>(entry->securityQuals), nullptr);
-    }
-    foreach (cell, query->withCheckOptions) shorten_calls(lfirst_node(WithCheckOption, cell)->qual, nullptr);
-    if (query->commandType == CMD_INSERT) shorten_calls(reinterpret_cast<Node *>(query->targetList), nullptr);
+void shorten_query(Query *query) {
+  const ListCell *cell;
+  foreach (cell, query->rtable) {
+    const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->securityQuals != NIL) shorten_calls(reinterpret_cast<Node *>(entry->securityQuals), nullptr);
   }
+  foreach (cell, query->withCheckOptions) shorten_calls(lfirst_node(WithCheckOption, cell)->qual, nullptr);
+  if (query->commandType == CMD_INSERT) shorten_calls(reinterpret_cast<Node *>(query->targetList), nullptr);
+}
+
+planner_hook_type previous_planner = nullptr;
+
+// The planner may do as it likes with the query: whoever keeps one hands it a copy.
+PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
+  drop_isolated(query);
+  if (!reads_for_constant(query)) shorten_query(query);
   const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
   return next(query, text, options, parameters);
 }
