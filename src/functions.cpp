@@ -199,7 +199,7 @@ SettingSet what_function_reads(Oid function) {
 }
 
 bool is_isolated_call(const Node *expression) {
-  if (!IsA(expression, FuncExpr)) return false;
+  if (expression == nullptr || !IsA(expression, FuncExpr)) return false;
   refresh();
   return OidIsValid(isolated) && reinterpret_cast<const FuncExpr *>(expression)->funcid == isolated;
 }

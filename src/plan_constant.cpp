@@ -166,9 +166,23 @@ bool shorten_calls(Node *node, void *) {
   return false;
 }
 
-// Takes out the conditions of policies that are isolated() alone, which is always true: the planner would find out for
-// each policy and check.
-void drop_isolated(Query *query) {
+// Whether a check before this one asks the same of the same rows.
+bool is_repeated(const List *checks, const WithCheckOption *check) {
+  const ListCell *cell;
+  foreach (cell, checks) {
+    const WithCheckOption *before = lfirst_node(WithCheckOption, cell);
+    if (before == check) return false;
+    if (before->kind == check->kind && strcmp(before->relname, check->relname) == 0 &&
+        equal(before->qual, check->qual)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Takes out what policies say without need: isolated() alone, which is always true, and checks that are made already,
+// as those of tenant_isolation are where tenant_access says the same.
+void drop_needless(Query *query) {
   ListCell *cell, *inner;
   foreach (cell, query->rtable) {
     RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
@@ -178,7 +192,8 @@ void drop_isolated(Query *query) {
     }
   }
   foreach (cell, query->withCheckOptions) {
-    if (!is_isolated_call(lfirst_node(WithCheckOption, cell)->qual)) continue;
+    const WithCheckOption *check = lfirst_node(WithCheckOption, cell);
+    if (!is_isolated_call(check->qual) && !is_repeated(query->withCheckOptions, check)) continue;
     query->withCheckOptions = foreach_delete_current(query->withCheckOptions, cell);
   }
 }
@@ -200,7 +215,7 @@ planner_hook_type previous_planner = nullptr;
 
 // The planner may do as it likes with the query: whoever keeps one hands it a copy.
 PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
-  drop_isolated(query);
+  drop_needless(query);
   if (!reads_for_constant(query)) shorten_query(query);
   const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
   return next(query, text, options, parameters);

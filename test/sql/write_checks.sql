@@ -1,0 +1,81 @@
+-- What a write is checked for. The planner gets each check once, and those that hold nothing back not at all: what is
+-- refused, and in which words, must stay.
+\set VERBOSITY default
+SET client_min_messages = warning;
+CREATE ROLE regress_checks_app;
+BEGIN;
+CREATE TABLE checks_item (id int PRIMARY KEY, tenant_id bigint, body text);
+CREATE TABLE checks_member (user_id bigint, tenant_id bigint);
+SELECT rls_tenant.exempt('public', 'checks\_member', 'who belongs to whom');
+SELECT rls_tenant.protect('checks_item');
+SELECT rls_tenant.add_membership('checks', 'checks_member', 'user_id', 'tenant_id');
+CREATE TABLE checks_shared (id int PRIMARY KEY, tenant_id bigint, body text);
+SELECT rls_tenant.protect('checks_shared', membership => 'checks');
+CREATE VIEW checks_all WITH (security_invoker) AS SELECT * FROM checks_item;
+CREATE VIEW checks_cascaded WITH (security_invoker) AS SELECT * FROM checks_all WITH CASCADED CHECK OPTION;
+CREATE VIEW checks_short WITH (security_invoker) AS SELECT * FROM checks_cascaded WHERE length(body) < 5 WITH CASCADED CHECK OPTION;
+CREATE VIEW checks_shorter WITH (security_invoker) AS SELECT * FROM checks_short WHERE length(body) < 3 WITH LOCAL CHECK OPTION;
+GRANT ALL ON checks_item, checks_shared, checks_all, checks_cascaded, checks_short, checks_shorter TO regress_checks_app;
+INSERT INTO checks_member VALUES (1, 1), (1, 2);
+COMMIT;
+
+SET ROLE regress_checks_app;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '2';
+INSERT INTO checks_item VALUES (20, DEFAULT, 'two');
+COMMIT;
+-- A check in each place, none of which another makes needless.
+\set ON_ERROR_ROLLBACK on
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+INSERT INTO checks_item VALUES (10, DEFAULT, 'one');
+INSERT INTO checks_item VALUES (11, 2, 'one');
+UPDATE checks_item SET tenant_id = 2;
+INSERT INTO checks_item VALUES (20, 1, 'mine') ON CONFLICT (id) DO UPDATE SET body = 'mine';
+INSERT INTO checks_item VALUES (10, 1, 'mine') ON CONFLICT (id) DO UPDATE SET tenant_id = 2;
+INSERT INTO checks_item VALUES (10, 2, 'mine') ON CONFLICT (id) DO UPDATE SET body = 'mine';
+MERGE INTO checks_item i USING (VALUES (10), (12)) v(id) ON i.id = v.id WHEN MATCHED THEN UPDATE SET tenant_id = 2 WHEN NOT MATCHED THEN DO NOTHING;
+MERGE INTO checks_item i USING (VALUES (10), (12)) v(id) ON i.id = v.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES (12, 2, 'x');
+WITH i AS (INSERT INTO checks_item VALUES (13, 2, 'x') RETURNING 1) SELECT * FROM i;
+-- Views with checks of their own, and one that has none.
+INSERT INTO checks_cascaded VALUES (14, 1, 'of any length');
+INSERT INTO checks_cascaded VALUES (15, 2, 'x');
+INSERT INTO checks_short VALUES (16, 1, 'four');
+INSERT INTO checks_short VALUES (17, 1, 'of any length');
+INSERT INTO checks_shorter VALUES (18, 1, 'four');
+INSERT INTO checks_shorter VALUES (19, 1, 'x');
+UPDATE checks_shorter SET tenant_id = 2;
+SELECT id, body FROM checks_all ORDER BY id;
+COMMIT;
+-- Where users come by memberships.
+BEGIN;
+SET LOCAL rls_tenant.user_id = '1';
+INSERT INTO checks_shared VALUES (1, 1, 'one'), (2, 2, 'two');
+INSERT INTO checks_shared VALUES (3, 3, 'three');
+UPDATE checks_shared SET tenant_id = 3 WHERE id = 1;
+INSERT INTO checks_shared VALUES (1, 1, 'one') ON CONFLICT (id) DO UPDATE SET tenant_id = 3;
+SELECT id FROM checks_shared ORDER BY id;
+COMMIT;
+-- Others' policies: one that says the same for one command, one that says more.
+RESET ROLE;
+CREATE POLICY same ON checks_item AS RESTRICTIVE FOR UPDATE USING (tenant_id = rls_tenant.current_tenant_bigint());
+CREATE POLICY more ON checks_item AS RESTRICTIVE FOR INSERT WITH CHECK (body <> 'refused');
+CREATE POLICY less ON checks_item AS RESTRICTIVE FOR UPDATE USING (body <> 'fixed') WITH CHECK (body <> 'refused');
+SET ROLE regress_checks_app;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '1';
+INSERT INTO checks_item VALUES (30, 1, 'refused');
+INSERT INTO checks_item VALUES (30, 1, 'fixed');
+UPDATE checks_item SET body = 'x' WHERE id = 30;
+UPDATE checks_item SET body = 'refused' WHERE id = 10;
+UPDATE checks_item SET tenant_id = 2 WHERE id = 10;
+INSERT INTO checks_item VALUES (30, 1, 'y') ON CONFLICT (id) DO UPDATE SET body = 'x';
+INSERT INTO checks_item VALUES (10, 1, 'y') ON CONFLICT (id) DO UPDATE SET body = 'refused';
+ROLLBACK;
+\set ON_ERROR_ROLLBACK off
+RESET ROLE;
+
+SELECT rls_tenant.drop_membership('checks');
+DROP TABLE checks_item, checks_shared, checks_member CASCADE;
+DELETE FROM rls_tenant.exemption;
+DROP ROLE regress_checks_app;
