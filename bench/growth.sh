@@ -13,7 +13,7 @@ growth_load() {
 exponent() {
   local few=${growth_sizes%% *} many=${growth_sizes##* }
   awk -v few="${cost[$1 $2 simple grown_$few]}" -v many="${cost[$1 $2 simple grown_$many]}" -v times=$((many / few)) \
-    'BEGIN { x = log(many / few) / log(times); printf "%.3f", x < 0 && x > -0.0005 ? 0 : x }'
+    'BEGIN { x = log(many / few) / log(times); print sprintf("%.3f", (x < 0 && x > -0.0005) ? 0 : x) }'
 }
 
 growth_table() {
