@@ -163,16 +163,16 @@ VALUES
   ('not_preloaded', 'note', 'the library is not preloaded: until it is loaded the guard sees less')
 $$;
 
--- Where the library is not loaded ALTER ROLE on oneself is PostgreSQL's to judge, which allows it. The file's list is not seen where this
--- session has another.
+-- Where the library is not loaded ALTER ROLE on oneself is PostgreSQL's to judge, which allows it to who may SET the parameter: it knows none of
+-- that name. The file's list is not seen where this session has another.
 CREATE FUNCTION rls_tenant.audit_pins(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH pinned AS (
     SELECT DISTINCT r.oid, r.rolname
     FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) JOIN pg_roles r ON r.oid = s.setrole
-    WHERE c.setting ~ '^rls_tenant\.(tenant|account|user)_id=' AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND r.rolcanlogin AND NOT r.rolsuper),
+    WHERE c.setting ~* '^rls_tenant\.(tenant|account|user)_id=' AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND r.rolcanlogin AND NOT r.rolsuper AND has_parameter_privilege(r.oid, split_part(c.setting, '=', 1), 'SET')),
   preload AS MATERIALIZED (
     SELECT s.setrole, s.setdatabase, substring(c.setting FROM '=(.*)$') AS list
     FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) WHERE c.setting LIKE 'session\_preload\_libraries=%'),
@@ -229,7 +229,7 @@ CREATE OR REPLACE FUNCTION rls_tenant.audit_speed(OUT rule text, OUT severity te
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH RECURSIVE tenant AS MATERIALIZED (
-    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute
+    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute, a.attgenerated
     FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   source AS MATERIALIZED (
@@ -263,7 +263,8 @@ AS $$
     format('REVOKE %s ON %s FROM %s;', w.privileges, w.full_name, w.grantees)
   FROM written w
   UNION ALL
-  SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column), format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column)
+  SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column),
+    CASE WHEN t.attgenerated = 'v' THEN '/* make the tenant column a stored one: no index can hold a virtual generated column */' ELSE format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column) END
   FROM tenant t
   WHERE t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
     AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)  -- else protect() will make one
