@@ -180,7 +180,7 @@ AS $$
     SELECT coalesce(max(setting), '') AS list FROM pg_settings
     WHERE name = 'session_preload_libraries' AND source IN ('default', 'configuration file', 'command line', 'environment variable', 'override')),
   loose AS (  -- what a pinned login can connect to, and does not find the library in; by its own setting for that database alone, or else
-    SELECT p.oid, p.rolname, d.datname, here.list IS NOT NULL AS by_database, coalesce(here.list, own.list, f.list) AS list
+    SELECT p.oid, p.rolname, d.datname, here.list IS NOT NULL AS by_database, coalesce(here.list, own.list, everywhere.list, f.list) AS list
     FROM pinned p JOIN pg_database d ON d.datallowconn AND has_database_privilege(p.oid, d.oid, 'CONNECT') CROSS JOIN file f
     LEFT JOIN preload here ON here.setrole = p.oid AND here.setdatabase = d.oid
     LEFT JOIN preload own ON own.setrole = p.oid AND own.setdatabase = 0
@@ -189,8 +189,9 @@ AS $$
     WHERE coalesce(here.list, own.list, base.list, everywhere.list, f.list) !~ '\mrls_tenant\M' AND current_setting('shared_preload_libraries') !~ '\mrls_tenant\M'),
   remedy AS (
     SELECT DISTINCT l.oid, format('ALTER ROLE %I%s SET session_preload_libraries = %s;', l.rolname, CASE WHEN l.by_database THEN format(' IN DATABASE %I', l.datname) ELSE '' END,
-        (SELECT string_agg(quote_literal(btrim(e.name, '"')), ', ' ORDER BY e.n)
-         FROM regexp_split_to_table(concat_ws(',', nullif(btrim(l.list, ' "'), ''), 'rls_tenant'), '\s*,\s*') WITH ORDINALITY e(name, n))) AS statement
+        (SELECT concat(string_agg(quote_literal(e.name) || ', ', '' ORDER BY m.n), '''rls_tenant''')
+         FROM regexp_matches(l.list, '"((?:[^"]|"")*)"|([^\s",][^,]*?)\s*(?:,|$)', 'g') WITH ORDINALITY m(match, n)
+         CROSS JOIN LATERAL (SELECT coalesce(replace(m.match[1], '""', '"'), m.match[2])) e(name) WHERE e.name NOT IN ('', 'rls_tenant'))) AS statement
     FROM loose l)
   SELECT 'loose_pin', NULL::text, 'role', '*'::name, l.rolname, 'role ' || l.rolname,
     format('it can ALTER ROLE itself to another context in %s, where sessions of it do not load the library',
