@@ -153,7 +153,7 @@ VALUES
   ('per_row_setting', 'speed', 'a policy asks current_setting() or a volatile function for each row'),
   ('subquery_per_row', 'speed', 'a policy looks into a membership table for each row: is_member() does not'),
   ('cast_column', 'speed', 'a policy casts the tenant column, so that no index serves it'),
-  ('no_tenant_index', 'speed', 'no valid index leads with the tenant column'),
+  ('no_tenant_index', 'speed', 'no valid btree index leads with the tenant column'),
   ('membership_index', 'speed', 'a membership source without an index that leads with its user column'),
   ('many_permissive', 'speed', 'several permissive policies for one command and role'),
   ('public_rows', 'note', 'rows that every tenant may read, by protect(… public_read): of which table, under which condition'),
@@ -269,7 +269,8 @@ AS $$
   FROM tenant t
   WHERE t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
     AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)  -- else protect() will make one
-    AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute)
+    AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+                    WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute AND m.amname = 'btree')
   UNION ALL
   SELECT 'membership_index', NULL, 'table', s.nspname, s.relname, s.full_name, format('no index leads with %I, by which membership source "%s" looks a user up', s.user_column, s.name),
     format('CREATE INDEX ON %s (%I);', s.full_name, s.user_column)

@@ -176,7 +176,17 @@ void plan_column(Plan *plan) {
   }
 }
 
-// Whether a valid, whole index leads with the tenant column.
+// Whether an index is a btree. Others serve some conditions on the tenant column and not others: hash and GiST no
+// is_member(), GiST and BRIN no integer that is compared with a bigint.
+bool is_btree(Oid index) {
+  bool result = false;
+  with_syscache(RELOID, ObjectIdGetDatum(index), [&](HeapTuple tuple) {
+    result = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam == BTREE_AM_OID;
+  });
+  return result;
+}
+
+// Whether a valid, whole btree index leads with the tenant column.
 bool has_tenant_index(Plan *plan) {
   bool found = false;
   Relation relation = table_open(plan->relid, AccessShareLock);
@@ -186,7 +196,7 @@ bool has_tenant_index(Plan *plan) {
     with_syscache(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)), [&](HeapTuple tuple) {
       const Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
       if (form->indisvalid && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
-          form->indkey.values[0] == plan->attribute) {
+          form->indkey.values[0] == plan->attribute && is_btree(form->indexrelid)) {
         found = true;
       }
     });

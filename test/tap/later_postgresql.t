@@ -75,6 +75,8 @@ sub periods {
   as_tenant('a', q{INSERT INTO room VALUES ('a', 1, '[2026-01-01,2026-02-01)'), ('a', 1, '[2026-02-01,2026-03-01)')}, q{INSERT INTO stay VALUES ('a', 1, '[2026-01-30,2026-02-02)')});
   is(value($admin, 'SELECT count(*) FROM stay'), 1, 'by which a stay may span two of the periods');
   is(rows($owner, q{SELECT * FROM rls_tenant.protect_sql('stay')}), '', 'nothing is left to do');
+  tables(booking => 'tenant_id int, id int, nights tstzrange, PRIMARY KEY (tenant_id, id, nights WITHOUT OVERLAPS)');
+  is(value($admin, q{SELECT count(*) FROM pg_indexes WHERE tablename = 'booking' AND indexdef LIKE '%btree (tenant_id)'}), 1, 'a temporal key is no index for the tenant column');
 }
 
 sub unproven_not_null {
