@@ -560,6 +560,8 @@ BEGIN
       GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
       affected := NULL;
     END;
+    -- Planned while the table is small this would stay a sequential scan. To the end of the transaction, which is here.
+    PERFORM pg_catalog.set_config('enable_seqscan', 'off', true);
     UPDATE rls_tenant.tenant_run_step s SET row_count = affected, sqlstate = state, error = message, finished_at = pg_catalog.clock_timestamp()
     WHERE (s.run_by, s.run, s.tenant) = (current_user, run_name, current_one);
     COMMIT;

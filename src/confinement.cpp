@@ -224,15 +224,6 @@ const char *membership_of(const Policy *policy, AttrNumber attribute) {
   return nullptr;
 }
 
-namespace {
-
-bool is_isolated_call(const Node *node) {
-  return IsA(node, FuncExpr) && OidIsValid(isolated_function()) &&
-         reinterpret_cast<const FuncExpr *>(node)->funcid == isolated_function();
-}
-
-}  // namespace
-
 bool says_isolated(Node *expression) {
   const ListCell *cell;
   foreach (cell, conjuncts(expression)) {

@@ -198,9 +198,10 @@ SettingSet what_function_reads(Oid function) {
   return 0;
 }
 
-Oid isolated_function() {
+bool is_isolated_call(const Node *expression) {
+  if (!IsA(expression, FuncExpr)) return false;
   refresh();
-  return isolated;
+  return OidIsValid(isolated) && reinterpret_cast<const FuncExpr *>(expression)->funcid == isolated;
 }
 
 Oid change_function() {

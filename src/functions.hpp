@@ -50,8 +50,8 @@ SettingSet what_function_reads(Oid function);
 // The getter that a function is, if it is one, as people write it or as the planner does.
 bool is_getter(Oid function, Setting *setting, Getter *type);
 
-// isolated(), which policies call that rely on tenant_isolation.
-Oid isolated_function();
+// Whether an expression is a call of isolated(), which policies call that rely on tenant_isolation.
+bool is_isolated_call(const Node *expression);
 
 // The trigger function note_membership_change(), and index_groups_uuid(), …_bigint(), …_text(); InvalidOid: not there.
 Oid change_function();

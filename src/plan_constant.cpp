@@ -152,6 +152,60 @@ Node *replacement(PlannerInfo *root, const FuncExpr *call) {
   return reinterpret_cast<Node *>(result);
 }
 
+// Puts fast calls in the place of calls without argument.
+bool shorten_calls(Node *node, void *) {
+  Setting setting;
+  int getter;
+  if (node == nullptr) return false;
+  if (!IsA(node, FuncExpr)) return expression_tree_walker(node, compat::tree_walker(shorten_calls), nullptr);
+  FuncExpr *call = reinterpret_cast<FuncExpr *>(node);
+  if (call->args != NIL) return expression_tree_walker(node, compat::tree_walker(shorten_calls), nullptr);
+  if (!identify(call->funcid, &setting, &getter)) return false;
+  const Oid fast = setting_functions(setting)->fast[getter];
+  if (OidIsValid(fast)) call->funcid = fast;
+  return false;
+}
+
+// Takes out the conditions of policies that are isolated() alone, which is always true: the planner would find out for
+// each policy and check.
+void drop_isolated(Query *query) {
+  ListCell *cell, *inner;
+  foreach (cell, query->rtable) {
+    RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+    foreach (inner, entry->securityQuals) {
+      if (!is_isolated_call(static_cast<const Node *>(lfirst(inner)))) continue;
+      entry->securityQuals = foreach_delete_current(entry->securityQuals, inner);
+    }
+  }
+  foreach (cell, query->withCheckOptions) {
+    if (!is_isolated_call(lfirst_node(WithCheckOption, cell)->qual)) continue;
+    query->withCheckOptions = foreach_delete_current(query->withCheckOptions, cell);
+  }
+}
+
+// Where no constant is wanted what policies and defaults call is the fast call from the beginning: of a call whose
+// argument was left out PostgreSQL would read the default's expression from the catalog, each time, before the support
+// function is asked.
+void shorten_query(Query *query) {
+  const ListCell *cell;
+  foreach (cell, query->rtable) {
+    const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+    if (entry->securityQuals != NIL) shorten_calls(reinterpret_cast<Node *>(entry->securityQuals), nullptr);
+  }
+  foreach (cell, query->withCheckOptions) shorten_calls(lfirst_node(WithCheckOption, cell)->qual, nullptr);
+  if (query->commandType == CMD_INSERT) shorten_calls(reinterpret_cast<Node *>(query->targetList), nullptr);
+}
+
+planner_hook_type previous_planner = nullptr;
+
+// The planner may do as it likes with the query: whoever keeps one hands it a copy.
+PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
+  drop_isolated(query);
+  if (!reads_for_constant(query)) shorten_query(query);
+  const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
+  return next(query, text, options, parameters);
+}
+
 }  // namespace
 
 void check_plan_constants(const PlannedStmt *plan) {
@@ -185,6 +239,8 @@ void plan_constant_init() {
       "auto: they do, and are made anew when it changes; off: they ask for it when they run.", &plan_constants,
       constants_auto, constants_options, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   watch_context(on_context_change);
+  previous_planner = planner_hook;
+  planner_hook = plan_query;
 }
 
 RT_FUNCTION(rls_tenant_context_support) {

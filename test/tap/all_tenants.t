@@ -73,6 +73,14 @@ is(worked(), "2|$tenants", 'and begins anew when it is called again');
 is(worked(), "3|$tenants", 'a superuser has another role do it; a tenant that is named twice is done once');
 call('deployer', q{'SELECT 1 WHERE false', 'UPDATE invoice SET done = done + 1'});
 is(worked(), "3|$tenants", 'no tenants, nothing done');
+# The table of steps is known to be empty when its statements are planned, and grows by a row a tenant.
+$db->do('VACUUM ANALYZE rls_tenant.tenant_run_step');
+my $steps = q{SELECT n_tup_ins AS made, seq_tup_read AS read FROM pg_stat_user_tables WHERE relname = 'tenant_run_step'};
+my ($made, $read) = $db->selectrow_array($steps);
+call('deployer', q{'SELECT generate_series(1, 500)', 'SELECT 1', run => 'many'});
+ok(wait_until(sub { value($db, "SELECT made >= $made + 500 FROM ($steps) s") }), 'a run of 500 tenants');
+cmp_ok(value($db, "SELECT read FROM ($steps) s"), '<', $read + 5000, 'each step finds its own row, however many there are');
+$db->do(q{DELETE FROM rls_tenant.tenant_run WHERE run = 'many'});
 
 # Code of others in the caller's search_path: an operator whose types fit better than PostgreSQL's own, and all there is before pg_catalog.
 $db->do($_) for (
