@@ -131,7 +131,7 @@ VALUES
   ('no_policy', 'risk', 'row-level security enabled, no policy: nobody sees anything'),
   ('only_restrictive', 'risk', 'RESTRICTIVE policies only: nothing is ever visible'),
   ('no_tenant_column', 'risk', 'a table without tenant column and without exemption'),
-  ('tenant_nullable', 'risk', 'the tenant column allows NULL'),
+  ('tenant_nullable', 'risk', 'the tenant column allows NULL, or its NOT NULL is NOT VALID'),
   ('unlike_parent', 'risk', 'a tenant table whose rows are also read through a parent that is none'),
   ('foreign_table', 'risk', 'a foreign table with the tenant column that a non-owner may read: row-level security cannot be enabled on it'),
   ('published', 'risk', 'a tenant table in a publication without a row filter'),
@@ -148,12 +148,12 @@ VALUES
   ('public_grant', 'risk', 'a tenant table granted to PUBLIC, or default privileges that do so'),
   ('guard_off', 'risk', 'the guard is off or only warns, for all or for some role, or its event triggers do not fire'),
   ('replica_role_grant', 'risk', 'a role that is no superuser may set session_replication_role'),
-  ('loose_pin', 'risk', 'a pinned login that can take its pin away where its sessions do not load the library'),
+  ('loose_pin', 'risk', 'a pinned login that was granted SET on the setting, and can take its pin away where its sessions do not load the library'),
   ('not_judged', 'risk', 'the audit could not look at the relation; the finding says why'),
   ('per_row_setting', 'speed', 'a policy asks current_setting() or a volatile function for each row'),
   ('subquery_per_row', 'speed', 'a policy looks into a membership table for each row: is_member() does not'),
   ('cast_column', 'speed', 'a policy casts the tenant column, so that no index serves it'),
-  ('no_tenant_index', 'speed', 'no valid index leads with the tenant column'),
+  ('no_tenant_index', 'speed', 'no valid btree index leads with the tenant column'),
   ('membership_index', 'speed', 'a membership source without an index that leads with its user column'),
   ('many_permissive', 'speed', 'several permissive policies for one command and role'),
   ('public_rows', 'note', 'rows that every tenant may read, by protect(… public_read): of which table, under which condition'),
@@ -163,16 +163,16 @@ VALUES
   ('not_preloaded', 'note', 'the library is not preloaded: until it is loaded the guard sees less')
 $$;
 
--- Where the library is not loaded ALTER ROLE on oneself is PostgreSQL's to judge, which allows it. The file's list is not seen where this
--- session has another.
+-- Where the library is not loaded ALTER ROLE on oneself is PostgreSQL's to judge, which allows it to who may SET the parameter: it knows none of
+-- that name. The file's list is not seen where this session has another.
 CREATE FUNCTION rls_tenant.audit_pins(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH pinned AS (
     SELECT DISTINCT r.oid, r.rolname
     FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) JOIN pg_roles r ON r.oid = s.setrole
-    WHERE c.setting ~ '^rls_tenant\.(tenant|account|user)_id=' AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND r.rolcanlogin AND NOT r.rolsuper),
+    WHERE c.setting ~* '^rls_tenant\.(tenant|account|user)_id=' AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND r.rolcanlogin AND NOT r.rolsuper AND has_parameter_privilege(r.oid, split_part(c.setting, '=', 1), 'SET')),
   preload AS MATERIALIZED (
     SELECT s.setrole, s.setdatabase, substring(c.setting FROM '=(.*)$') AS list
     FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) WHERE c.setting LIKE 'session\_preload\_libraries=%'),
@@ -180,7 +180,7 @@ AS $$
     SELECT coalesce(max(setting), '') AS list FROM pg_settings
     WHERE name = 'session_preload_libraries' AND source IN ('default', 'configuration file', 'command line', 'environment variable', 'override')),
   loose AS (  -- what a pinned login can connect to, and does not find the library in; by its own setting for that database alone, or else
-    SELECT p.oid, p.rolname, d.datname, here.list IS NOT NULL AS by_database, coalesce(here.list, own.list, f.list) AS list
+    SELECT p.oid, p.rolname, d.datname, here.list IS NOT NULL AS by_database, coalesce(here.list, own.list, everywhere.list, f.list) AS list
     FROM pinned p JOIN pg_database d ON d.datallowconn AND has_database_privilege(p.oid, d.oid, 'CONNECT') CROSS JOIN file f
     LEFT JOIN preload here ON here.setrole = p.oid AND here.setdatabase = d.oid
     LEFT JOIN preload own ON own.setrole = p.oid AND own.setdatabase = 0
@@ -189,8 +189,9 @@ AS $$
     WHERE coalesce(here.list, own.list, base.list, everywhere.list, f.list) !~ '\mrls_tenant\M' AND current_setting('shared_preload_libraries') !~ '\mrls_tenant\M'),
   remedy AS (
     SELECT DISTINCT l.oid, format('ALTER ROLE %I%s SET session_preload_libraries = %s;', l.rolname, CASE WHEN l.by_database THEN format(' IN DATABASE %I', l.datname) ELSE '' END,
-        (SELECT string_agg(quote_literal(btrim(e.name, '"')), ', ' ORDER BY e.n)
-         FROM regexp_split_to_table(concat_ws(',', nullif(btrim(l.list, ' "'), ''), 'rls_tenant'), '\s*,\s*') WITH ORDINALITY e(name, n))) AS statement
+        (SELECT concat(string_agg(quote_literal(e.name) || ', ', '' ORDER BY m.n), '''rls_tenant''')
+         FROM regexp_matches(l.list, '"((?:[^"]|"")*)"|([^\s",][^,]*?)\s*(?:,|$)', 'g') WITH ORDINALITY m(match, n)
+         CROSS JOIN LATERAL (SELECT coalesce(replace(m.match[1], '""', '"'), m.match[2])) e(name) WHERE e.name NOT IN ('', 'rls_tenant'))) AS statement
     FROM loose l)
   SELECT 'loose_pin', NULL::text, 'role', '*'::name, l.rolname, 'role ' || l.rolname,
     format('it can ALTER ROLE itself to another context in %s, where sessions of it do not load the library',
@@ -229,7 +230,7 @@ CREATE OR REPLACE FUNCTION rls_tenant.audit_speed(OUT rule text, OUT severity te
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH RECURSIVE tenant AS MATERIALIZED (
-    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute
+    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute, a.attgenerated
     FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   source AS MATERIALIZED (
@@ -263,11 +264,13 @@ AS $$
     format('REVOKE %s ON %s FROM %s;', w.privileges, w.full_name, w.grantees)
   FROM written w
   UNION ALL
-  SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column), format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column)
+  SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column),
+    CASE WHEN t.attgenerated = 'v' THEN '/* make the tenant column a stored one: no index can hold a virtual generated column */' ELSE format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column) END
   FROM tenant t
   WHERE t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
     AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)  -- else protect() will make one
-    AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute)
+    AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+                    WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute AND m.amname = 'btree')
   UNION ALL
   SELECT 'membership_index', NULL, 'table', s.nspname, s.relname, s.full_name, format('no index leads with %I, by which membership source "%s" looks a user up', s.user_column, s.name),
     format('CREATE INDEX ON %s (%I);', s.full_name, s.user_column)

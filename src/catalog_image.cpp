@@ -99,6 +99,17 @@ const char *attribute_name(Oid relid, AttrNumber attribute, Image image) {
 bool is_not_null(Oid relid, AttrNumber attribute, Image image) {
   bool result = false;
   with_attribute(relid, attribute, image, [&](Form_pg_attribute form) { result = form->attnotnull; });
+  if (!result || !compat::not_null_may_be_unproven) return result;
+  const auto read = [&](HeapTuple tuple, TupleDesc description) {
+    constexpr char not_null = 'n';
+    const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+    if (form->contype != not_null || form->convalidated) return;
+    bool isnull;
+    const ArrayType *key = DatumGetArrayTypeP(heap_getattr(tuple, Anum_pg_constraint_conkey, description, &isnull));
+    if (reinterpret_cast<const int16 *>(ARR_DATA_PTR(key))[0] == attribute) result = false;
+  };
+  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, image,
+                   read);
   return result;
 }
 

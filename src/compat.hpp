@@ -142,7 +142,7 @@ inline bool may_create_in_database(Oid role) {
 #endif
 }
 
-// Whether a part of ALTER TABLE adds or validates a constraint: up to 15 there is a second kind that includes parts.
+// Whether a part of ALTER TABLE adds a constraint: up to 15 there is a second kind that includes parts.
 inline bool adds_constraint(const AlterTableCmd *command) {
 #if PG_VERSION_NUM < 160000
   if (command->subtype == AT_AddConstraintRecurse) return true;
@@ -150,12 +150,41 @@ inline bool adds_constraint(const AlterTableCmd *command) {
   return command->subtype == AT_AddConstraint;
 }
 
-inline bool validates_constraint(const AlterTableCmd *command) {
+// The constraint that a part of ALTER TABLE checks against the rows that are there, or nullptr: one that was NOT VALID
+// or, from 18 on, NOT ENFORCED.
+inline const char *validated_constraint(const AlterTableCmd *command) {
 #if PG_VERSION_NUM < 160000
-  if (command->subtype == AT_ValidateConstraintRecurse) return true;
+  if (command->subtype == AT_ValidateConstraintRecurse) return command->name;
 #endif
-  return command->subtype == AT_ValidateConstraint;
+#if PG_VERSION_NUM >= 180000
+  if (command->subtype == AT_AlterConstraint) {
+    const ATAlterConstraint *alter = castNode(ATAlterConstraint, command->def);
+    return alter->alterEnforceability && alter->is_enforced ? alter->conname : nullptr;
+  }
+#endif
+  return command->subtype == AT_ValidateConstraint ? command->name : nullptr;
 }
+
+// Whether a constraint is enforced: before 18 each is.
+inline bool is_enforced([[maybe_unused]] Form_pg_constraint constraint) {
+#if PG_VERSION_NUM >= 180000
+  return constraint->conenforced;
+#else
+  return true;
+#endif
+}
+
+// Whether a key is temporal: its last column is a period, WITHOUT OVERLAPS.
+inline bool is_temporal([[maybe_unused]] Form_pg_constraint constraint) {
+#if PG_VERSION_NUM >= 180000
+  return constraint->conperiod;
+#else
+  return false;
+#endif
+}
+
+// Whether a column that is NOT NULL may hold NULL in rows from before the constraint, which is NOT VALID.
+constexpr bool not_null_may_be_unproven = PG_VERSION_NUM >= 180000;
 
 // Whether an operator is the equality of a btree operator family.
 inline bool is_index_equality(Oid operator_oid) {

@@ -18,11 +18,12 @@ Oid checked_foreign_key(Oid relid, const AlterTableCmd *command) {
     return RangeVarGetRelid(constraint->pktable, NoLock, true);
   }
   Oid result = InvalidOid;
-  if (!compat::validates_constraint(command)) return result;
+  const char *name = compat::validated_constraint(command);
+  if (name == nullptr) return result;
   for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, nullptr,
                    [&](HeapTuple tuple, TupleDesc) {
                      const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
-                     if (strcmp(NameStr(form->conname), command->name) == 0) result = form->confrelid;
+                     if (strcmp(NameStr(form->conname), name) == 0) result = form->confrelid;
                    });
   return result;
 }
@@ -45,12 +46,15 @@ void check_foreign_key_commands(Oid relid, List *subcommands, int level) {
     const char *detail =
         psprintf("fk_crosses: role \"%s\" sees but these of %s, and PostgreSQL marks the key as valid for all.",
                  GetUserNameFromId(GetUserId(), true), relation_name(hides_rows(relid, before) ? relid : referenced));
+    const bool enforces = reinterpret_cast<const AlterTableCmd *>(command)->subtype == AT_AlterConstraint;
     remember_refusal(message, detail);
-    ereport(
-        level,
-        (errcode(ERRCODE_INVALID_TABLE_DEFINITION), errmsg_internal("%s", message), errdetail_internal("%s", detail),
-         errhint("Add it NOT VALID, and let a role with BYPASSRLS run ALTER TABLE %s VALIDATE CONSTRAINT ...;",
-                 relation_name(relid))));
+    ereport(level, (errcode(ERRCODE_INVALID_TABLE_DEFINITION), errmsg_internal("%s", message),
+                    errdetail_internal("%s", detail),
+                    enforces ? errhint("Let a role with BYPASSRLS run ALTER TABLE %s ALTER CONSTRAINT ... ENFORCED;",
+                                       relation_name(relid))
+                             : errhint("Add it NOT VALID, and let a role with BYPASSRLS run ALTER TABLE %s VALIDATE "
+                                       "CONSTRAINT ...;",
+                                       relation_name(relid))));
   }
   end_image(before);
 }

@@ -13,6 +13,7 @@ namespace rls_tenant {
 namespace {
 
 constexpr char access_name[] = "tenant_access";
+constexpr char generated_virtual = 'v';  // ATTRIBUTE_GENERATED_VIRTUAL, which there is from 18 on
 
 // The table while its statements are gathered.
 struct Plan {
@@ -108,6 +109,12 @@ void find_column(Plan *plan, const char *column) {
   int32 typmod;
   get_atttypetypmodcoll(plan->relid, plan->attribute, &type, &typmod, &collation);
   plan->column = quote_identifier(get_attname(plan->relid, plan->attribute, false));
+  if (get_attgenerated(plan->relid, plan->attribute) == generated_virtual) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("column %s of %s cannot hold a tenant", plan->column, plan->relation),
+                    errdetail("It is a virtual generated column, which no index can hold."),
+                    errhint("Make it GENERATED ALWAYS AS (...) STORED, or a column of its own.")));
+  }
   const char *getter = getter_word(type);
   if (getter == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -157,18 +164,29 @@ void plan_column(Plan *plan) {
   if (!HeapTupleIsValid(tuple))
     elog(ERROR, "cache lookup failed for attribute %d of relation %u", plan->attribute, plan->relid);
   const Form_pg_attribute form = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
-  const bool nullable = !form->attnotnull;
   // A user of several tenants says whose a new row is.
   const bool wants_default =
       plan->membership == nullptr && !form->atthasdef && form->attidentity == '\0' && form->attgenerated == '\0';
   ReleaseSysCache(tuple);
-  if (nullable) add(plan, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", plan->relation, plan->column));
+  if (!is_not_null(plan->relid, plan->attribute)) {
+    add(plan, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", plan->relation, plan->column));
+  }
   if (wants_default) {
     add(plan, psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s", plan->relation, plan->column, plan->getter));
   }
 }
 
-// Whether a valid, whole index leads with the tenant column.
+// Whether an index is a btree. Others serve some conditions on the tenant column and not others: hash and GiST no
+// is_member(), GiST and BRIN no integer that is compared with a bigint.
+bool is_btree(Oid index) {
+  bool result = false;
+  with_syscache(RELOID, ObjectIdGetDatum(index), [&](HeapTuple tuple) {
+    result = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam == BTREE_AM_OID;
+  });
+  return result;
+}
+
+// Whether a valid, whole btree index leads with the tenant column.
 bool has_tenant_index(Plan *plan) {
   bool found = false;
   Relation relation = table_open(plan->relid, AccessShareLock);
@@ -178,7 +196,7 @@ bool has_tenant_index(Plan *plan) {
     with_syscache(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)), [&](HeapTuple tuple) {
       const Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
       if (form->indisvalid && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
-          form->indkey.values[0] == plan->attribute) {
+          form->indkey.values[0] == plan->attribute && is_btree(form->indexrelid)) {
         found = true;
       }
     });

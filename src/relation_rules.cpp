@@ -16,24 +16,30 @@ List *add_fault(List *faults, const char *rule, const char *detail, const char *
 struct Key {
   const int16 *attributes;
   int count;
+  bool temporal;  // the last one is a period
 };
 
 Key read_key(HeapTuple tuple, AttrNumber column, TupleDesc description) {
   bool isnull;
+  const bool temporal = compat::is_temporal(reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple)));
   const Datum datum = heap_getattr(tuple, column, description, &isnull);
-  if (isnull) return {nullptr, 0};
+  if (isnull) return {nullptr, 0, temporal};
   const ArrayType *array = DatumGetArrayTypePCopy(datum);
-  return {reinterpret_cast<const int16 *>(ARR_DATA_PTR(array)), ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))};
+  return {reinterpret_cast<const int16 *>(ARR_DATA_PTR(array)), ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)),
+          temporal};
 }
 
-// The columns of a key, the tenant's first.
-const char *with_tenant(Oid relid, AttrNumber tenant, const Key &key) {
+// The columns of a key, the tenant's first, for a foreign key or for a unique one.
+const char *with_tenant(Oid relid, AttrNumber tenant, const Key &key, bool unique) {
   StringInfoData list;
   initStringInfo(&list);
   appendStringInfoString(&list, quote_identifier(get_attname(relid, tenant, false)));
   for (int i = 0; i < key.count; i++) {
     if (key.attributes[i] == tenant) continue;
-    appendStringInfo(&list, ", %s", quote_identifier(get_attname(relid, key.attributes[i], false)));
+    const bool period = key.temporal && i == key.count - 1;
+    appendStringInfo(&list, ", %s%s%s", period && !unique ? "PERIOD " : "",
+                     quote_identifier(get_attname(relid, key.attributes[i], false)),
+                     period && unique ? " WITHOUT OVERLAPS" : "");
   }
   return list.data;
 }
@@ -43,7 +49,7 @@ bool is_unique_over(Oid index, AttrNumber tenant, const Key &key) {
   bool result = false;
   with_syscache(INDEXRELID, ObjectIdGetDatum(index), [&](HeapTuple tuple) {
     const Form_pg_index form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-    result = form->indisunique && form->indimmediate && form->indisvalid &&
+    result = form->indisunique && form->indimmediate && form->indisvalid && form->indisexclusion == key.temporal &&
              heap_attisnull(tuple, Anum_pg_index_indpred, nullptr);
     Bitmapset *indexed = nullptr, *wanted = bms_make_singleton(tenant);
     for (int i = 0; i < form->indnkeyatts; i++) {
@@ -67,7 +73,8 @@ const char *make_unique(Oid relid, AttrNumber tenant, const Key &key) {
   foreach (cell, indexes) found = found || is_unique_over(lfirst_oid(cell), tenant, key);
   relation_close(relation, AccessShareLock);
   return found ? ""
-               : psprintf("ALTER TABLE %s ADD UNIQUE (%s); ", relation_name(relid), with_tenant(relid, tenant, key));
+               : psprintf("ALTER TABLE %s ADD UNIQUE (%s); ", relation_name(relid),
+                          with_tenant(relid, tenant, key, true));
 }
 
 const char *action_words(char action) {
@@ -108,7 +115,11 @@ const char *key_options(Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc
   }
   if (form->condeferrable) appendStringInfoString(&text, " DEFERRABLE");
   if (form->condeferred) appendStringInfoString(&text, " INITIALLY DEFERRED");
-  if (!form->convalidated) appendStringInfoString(&text, " NOT VALID");
+  if (!compat::is_enforced(form)) {
+    appendStringInfoString(&text, " NOT ENFORCED");
+  } else if (!form->convalidated) {
+    appendStringInfoString(&text, " NOT VALID");
+  }
   return text.data;
 }
 
@@ -140,15 +151,15 @@ List *foreign_key_fault(List *faults, const Tenancy &table, HeapTuple tuple, Tup
   const char *referenced = relation_name(form->confrelid);
   const char *remedy = "";
   if (table.image == nullptr) {
-    remedy = have_columns
-                 ? psprintf(
-                       "%sALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
-                       "%s (%s)%s;",
-                       make_unique(form->confrelid, their_tenant, theirs), relation_name(relid), name, name,
-                       with_tenant(relid, tenant, ours), referenced, with_tenant(form->confrelid, their_tenant, theirs),
-                       key_options(relid, tenant, tuple, description, ours))
-                 : psprintf("ALTER TABLE %s DROP CONSTRAINT %s; /* or give both tables a tenant column */",
-                            relation_name(relid), name);
+    remedy = have_columns ? psprintf(
+                                "%sALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES "
+                                "%s (%s)%s;",
+                                make_unique(form->confrelid, their_tenant, theirs), relation_name(relid), name, name,
+                                with_tenant(relid, tenant, ours, false), referenced,
+                                with_tenant(form->confrelid, their_tenant, theirs, false),
+                                key_options(relid, tenant, tuple, description, ours))
+                          : psprintf("ALTER TABLE %s DROP CONSTRAINT %s; /* or give both tables a tenant column */",
+                                     relation_name(relid), name);
   }
   return add_fault(
       faults, "fk_crosses",

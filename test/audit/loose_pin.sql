@@ -1,4 +1,4 @@
--- A pinned login that need not load the library.
+-- A pinned login that need not load the library, and may set the parameter.
 -- options: -c session_preload_libraries=
 -- expect: risk loose_pin role role app
 -- expect: note pinned_context role role app
@@ -9,3 +9,4 @@ RESET ROLE;
 ALTER DATABASE loose_pin SET session_preload_libraries = 'rls_tenant';
 ALTER ROLE app SET session_preload_libraries = 'auto_explain', 'plpgsql';
 ALTER ROLE app SET rls_tenant.tenant_id = '6f1e5c52-0d6e-4f1c-9d0e-2f3a4b5c6d7e';
+GRANT SET ON PARAMETER rls_tenant.tenant_id TO app;

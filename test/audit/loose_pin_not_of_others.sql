@@ -16,3 +16,4 @@ ALTER ROLE app SET rls_tenant.tenant_id = '6f1e5c52-0d6e-4f1c-9d0e-2f3a4b5c6d7e'
 ALTER ROLE app SET session_preload_libraries = 'auto_explain', 'rls_tenant';
 ALTER DATABASE loose_pin_not_of_others SET session_preload_libraries = 'rls_tenant';
 ALTER DATABASE loose_pin_not_of_others SET rls_tenant.tenant_id = '6f1e5c52-0d6e-4f1c-9d0e-2f3a4b5c6d7e';
+GRANT SET ON PARAMETER rls_tenant.tenant_id TO app, "group", root;

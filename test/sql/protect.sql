@@ -233,6 +233,16 @@ SELECT pg_temp.shape('protect_access');
 SELECT count(*) FROM rls_tenant.protect_sql('protect_access', access => 'owner_id > 0');
 DROP TABLE protect_access;
 
+-- An index that leads with the tenant column is a btree: others serve not every condition.
+BEGIN;
+CREATE TABLE protect_index (tenant_id int NOT NULL DEFAULT 1);
+CREATE INDEX ON protect_index USING hash (tenant_id);
+CREATE INDEX ON protect_index USING brin (tenant_id);
+SELECT rls_tenant.protect_sql('protect_index') LIMIT 1;
+CREATE INDEX ON protect_index (tenant_id);
+SELECT rls_tenant.protect_sql('protect_index') LIMIT 1;
+ROLLBACK;
+
 DROP VIEW protect_view;
 DROP SEQUENCE protect_sequence;
 DROP TABLE protect_uuid, protect_bigint, protect_integer, protect_smallint, protect_text, protect_varchar, protect_domain_table,

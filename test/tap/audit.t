@@ -34,7 +34,7 @@ sub clean_up {
     $control->do("DROP OWNED BY $role");
     $control->do("DROP ROLE $role");
   }
-  $control->do(qq{ALTER ROLE postgres RESET ALL});
+  $control->do(qq{ALTER ROLE $_ RESET ALL}) for qw(postgres ALL);
 }
 
 # The findings as [line, remedy].

@@ -237,6 +237,22 @@ sub test_pin {
 }
 test_pin('lazy');
 
+# Without the library PostgreSQL lets a role move its own pin only where it was granted SET on the setting: loose_pin of audit().
+{
+  my $session = $server->connect('plain', user => 'pinned');
+  for my $move ('SET rls_tenant.tenant_id = 1', 'RESET rls_tenant.tenant_id', 'IN DATABASE tenants SET rls_tenant.tenant_id = 1') {
+    refused($session, "ALTER ROLE pinned $move", '42501', qr/permission denied to set parameter/, "without the library: $move");
+  }
+  $session->do('ALTER ROLE pinned RESET ALL');
+  my $pins = q{SELECT setconfig[1] FROM pg_db_role_setting WHERE setrole = 'pinned'::regrole};
+  is(value($admin, $pins), 'rls_tenant.tenant_id=B', 'without the library: RESET ALL leaves the pin');
+  $admin->do('GRANT SET ON PARAMETER rls_tenant.tenant_id TO pinned');
+  $session->do('ALTER ROLE pinned SET rls_tenant.tenant_id = 1');
+  is(value($admin, $pins), 'rls_tenant.tenant_id=1', 'unless it was granted');
+  $admin->do($_) for 'REVOKE SET ON PARAMETER rls_tenant.tenant_id FROM pinned', "ALTER ROLE pinned SET rls_tenant.tenant_id = 'B'";
+  $session->disconnect;
+}
+
 # 5. The same with the library loaded by the session, and by the server
 
 # What holds whenever the library is there from the beginning.
