@@ -148,7 +148,7 @@ VALUES
   ('public_grant', 'risk', 'a tenant table granted to PUBLIC, or default privileges that do so'),
   ('guard_off', 'risk', 'the guard is off or only warns, for all or for some role, or its event triggers do not fire'),
   ('replica_role_grant', 'risk', 'a role that is no superuser may set session_replication_role'),
-  ('loose_pin', 'risk', 'a pinned login that was granted SET on the setting, and can take its pin away where its sessions do not load the library'),
+  ('loose_pin', 'risk', 'a pinned login that was granted SET on the setting: it can move its pin from a database where the library is not loaded'),
   ('not_judged', 'risk', 'the audit could not look at the relation; the finding says why'),
   ('per_row_setting', 'speed', 'a policy asks current_setting() or a volatile function for each row'),
   ('subquery_per_row', 'speed', 'a policy looks into a membership table for each row: is_member() does not'),
@@ -163,41 +163,17 @@ VALUES
   ('not_preloaded', 'note', 'the library is not preloaded: until it is loaded the guard sees less')
 $$;
 
--- Where the library is not loaded ALTER ROLE on oneself is PostgreSQL's to judge, which allows it to who may SET the parameter: it knows none of
--- that name. The file's list is not seen where this session has another.
+-- Where the library is not loaded PostgreSQL knows no parameter of that name, and lets a role move its own pin only if SET was granted.
 CREATE FUNCTION rls_tenant.audit_pins(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH pinned AS (
-    SELECT DISTINCT r.oid, r.rolname
-    FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) JOIN pg_roles r ON r.oid = s.setrole
-    WHERE c.setting ~* '^rls_tenant\.(tenant|account|user)_id=' AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND r.rolcanlogin AND NOT r.rolsuper AND has_parameter_privilege(r.oid, split_part(c.setting, '=', 1), 'SET')),
-  preload AS MATERIALIZED (
-    SELECT s.setrole, s.setdatabase, substring(c.setting FROM '=(.*)$') AS list
-    FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) WHERE c.setting LIKE 'session\_preload\_libraries=%'),
-  file AS (
-    SELECT coalesce(max(setting), '') AS list FROM pg_settings
-    WHERE name = 'session_preload_libraries' AND source IN ('default', 'configuration file', 'command line', 'environment variable', 'override')),
-  loose AS (  -- what a pinned login can connect to, and does not find the library in; by its own setting for that database alone, or else
-    SELECT p.oid, p.rolname, d.datname, here.list IS NOT NULL AS by_database, coalesce(here.list, own.list, everywhere.list, f.list) AS list
-    FROM pinned p JOIN pg_database d ON d.datallowconn AND has_database_privilege(p.oid, d.oid, 'CONNECT') CROSS JOIN file f
-    LEFT JOIN preload here ON here.setrole = p.oid AND here.setdatabase = d.oid
-    LEFT JOIN preload own ON own.setrole = p.oid AND own.setdatabase = 0
-    LEFT JOIN preload base ON base.setrole = 0 AND base.setdatabase = d.oid
-    LEFT JOIN preload everywhere ON everywhere.setrole = 0 AND everywhere.setdatabase = 0
-    WHERE coalesce(here.list, own.list, base.list, everywhere.list, f.list) !~ '\mrls_tenant\M' AND current_setting('shared_preload_libraries') !~ '\mrls_tenant\M'),
-  remedy AS (
-    SELECT DISTINCT l.oid, format('ALTER ROLE %I%s SET session_preload_libraries = %s;', l.rolname, CASE WHEN l.by_database THEN format(' IN DATABASE %I', l.datname) ELSE '' END,
-        (SELECT concat(string_agg(quote_literal(e.name) || ', ', '' ORDER BY m.n), '''rls_tenant''')
-         FROM regexp_matches(l.list, '"((?:[^"]|"")*)"|([^\s",][^,]*?)\s*(?:,|$)', 'g') WITH ORDINALITY m(match, n)
-         CROSS JOIN LATERAL (SELECT coalesce(replace(m.match[1], '""', '"'), m.match[2])) e(name) WHERE e.name NOT IN ('', 'rls_tenant'))) AS statement
-    FROM loose l)
-  SELECT 'loose_pin', NULL::text, 'role', '*'::name, l.rolname, 'role ' || l.rolname,
-    format('it can ALTER ROLE itself to another context in %s, where sessions of it do not load the library',
-      array_to_string((array_agg(quote_ident(l.datname) ORDER BY l.datname COLLATE "C"))[:5], ', ') || CASE WHEN count(*) > 5 THEN format(' and %s more', count(*) - 5) ELSE '' END),
-    (SELECT string_agg(r.statement, ' ' ORDER BY r.statement COLLATE "C") FROM remedy r WHERE r.oid = l.oid)
-  FROM loose l GROUP BY l.oid, l.rolname
+  SELECT DISTINCT 'loose_pin', NULL::text, 'role', '*'::name, r.rolname, 'role ' || r.rolname,
+    format('it can ALTER ROLE itself to another context from a database where the library is not loaded: SET on %s is granted to %s', p.parname, rls_tenant.grantee_name(a.grantee)),
+    format('REVOKE SET ON PARAMETER %s FROM %s;', p.parname, rls_tenant.grantee_name(a.grantee))
+  FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) JOIN pg_roles r ON r.oid = s.setrole
+  JOIN pg_parameter_acl p ON p.parname = lower(split_part(c.setting, '=', 1)) CROSS JOIN LATERAL aclexplode(p.paracl) a
+  WHERE p.parname ~ '^rls_tenant\.(tenant|account|user)_id$' AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
+    AND r.rolcanlogin AND NOT r.rolsuper AND a.privilege_type = 'SET' AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE'))
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.audit_pins() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit_pins() IS 'part of audit(): pinned logins whose pins do not hold everywhere';
