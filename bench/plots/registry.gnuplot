@@ -18,8 +18,8 @@ do for [p = 1:3] {
   set lmargin at screen 0.20 + 0.268 * (p - 1)
   set rmargin at screen 0.20 + 0.268 * p - 0.02
   set title word(panels, p)
-  set xrange [0.8:10]
-  set xtics ('1' 1, '1.5' 1.5, '2' 2, '3' 3, '5' 5, '10' 10)
+  set xrange [0.58:2.5]
+  set xtics ('0.6' 0.6, '0.8' 0.8, '1' 1, '1.5' 1.5, '2' 2)
   set ytics ()
   do for [c = 1:4] { do for [t = 1:3] {
     set ytics add ((p == 1 ? word(titles, c) . ', ' . word(tenants, t) : '') 16 - c * 3 - t)
