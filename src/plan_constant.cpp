@@ -166,7 +166,7 @@ bool shorten_calls(Node *node, void *) {
   return false;
 }
 
-// Whether a check before this one asks the same of the same rows.
+// Whether a check before this one asks the same of the same rows, and got the same answer.
 bool is_repeated(const List *checks, const WithCheckOption *check) {
   const ListCell *cell;
   foreach (cell, checks) {
@@ -174,7 +174,7 @@ bool is_repeated(const List *checks, const WithCheckOption *check) {
     if (before == check) return false;
     if (before->kind == check->kind && strcmp(before->relname, check->relname) == 0 &&
         equal(before->qual, check->qual)) {
-      return true;
+      return !contain_volatile_functions(check->qual);
     }
   }
   return false;

@@ -73,7 +73,21 @@ INSERT INTO checks_item VALUES (30, 1, 'y') ON CONFLICT (id) DO UPDATE SET body 
 INSERT INTO checks_item VALUES (10, 1, 'y') ON CONFLICT (id) DO UPDATE SET body = 'refused';
 ROLLBACK;
 \set ON_ERROR_ROLLBACK off
+-- What may answer otherwise the next time is asked each time.
 RESET ROLE;
+SET rls_tenant.guard = off;
+CREATE FUNCTION checks_ask(text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN RAISE WARNING 'asked'; RETURN true; END $$;
+CREATE TABLE checks_asked (body text);
+ALTER TABLE checks_asked ENABLE ROW LEVEL SECURITY;
+CREATE POLICY one ON checks_asked WITH CHECK (checks_ask(body));
+CREATE POLICY two ON checks_asked AS RESTRICTIVE WITH CHECK (checks_ask(body));
+GRANT INSERT ON checks_asked TO regress_checks_app;
+SET ROLE regress_checks_app;
+INSERT INTO checks_asked VALUES ('x');
+RESET ROLE;
+DROP TABLE checks_asked;
+DROP FUNCTION checks_ask;
+RESET rls_tenant.guard;
 
 SELECT rls_tenant.drop_membership('checks');
 DROP TABLE checks_item, checks_shared, checks_member CASCADE;
