@@ -73,6 +73,7 @@ const Exemptions *load_exemptions() {
 
 namespace {
 
+// Whether an exemption covers the relation and waives that rule; of_baseline: be it a baseline's.
 bool find_exemption(const Exemptions *exemptions, Oid relid, const char *rule, bool of_baseline) {
   if (exemptions->list == NIL) return false;
   const char *schema = get_namespace_name(get_rel_namespace(relid));

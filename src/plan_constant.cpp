@@ -4,6 +4,9 @@
 // foreign table it is the value itself, so that the planner prunes partitions and ships the condition. Such a plan
 // holds for one context: PostgreSQL drops it when the context changes, and ExecutorStart refuses it should it turn up
 // again.
+//
+// Before a query is planned, what policies have put into it is made as short as it can be: planning them is most of
+// what they cost.
 
 #include "plan_constant.hpp"
 

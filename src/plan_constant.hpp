@@ -1,4 +1,4 @@
-// Values of the context in plans, for partitioned and foreign tables.
+// What the planner makes of policies: fast calls, and values of the context for partitioned and foreign tables.
 #pragma once
 
 #include "context.hpp"
