@@ -4,6 +4,7 @@
 #include "error_detail.hpp"
 
 #include "functions.hpp"
+#include "plan_constant.hpp"
 
 namespace rls_tenant {
 
@@ -57,12 +58,13 @@ bool has_getter(Node *node) {
   return found;
 }
 
-// The tenant of the context, also as (SELECT current_tenant_…()).
+// The tenant of the context, also as (SELECT current_tenant_…()) or as the planner has put it there.
 bool is_tenant(Node *node) {
   while (node != nullptr && IsA(node, RelabelType))
     node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
   if (node == nullptr) return false;
   if (IsA(node, FuncExpr)) return was_tenant_getter(reinterpret_cast<FuncExpr *>(node)->funcid);
+  if (IsA(node, Const)) return reinterpret_cast<Const *>(node)->location == constant_location(Setting::tenant);
   return IsA(node, SubLink) && has_getter(node);
 }
 
@@ -115,8 +117,8 @@ AttrNumber column_of_part(const ResultRelInfo *part, const ResultRelInfo *root, 
   return InvalidAttrNumber;
 }
 
-// By the checks of the statement, whose columns are those of the row; else, where the planner has put a value or a
-// parameter in the place of the context, by the policies as they are written for the table that the statement names.
+// By the checks of the statement, whose columns are those of the row; else, where the planner has put a parameter in
+// the place of the context, by the policies as they are written for the table that the statement names.
 TenantSign sign_of(const ResultRelInfo *result) {
   TenantSign sign = {};
   const ListCell *cell;

@@ -87,6 +87,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
+#include "utils/plancache.h"
 #include "utils/portal.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"

@@ -9,6 +9,7 @@
 #include "membership.hpp"
 #include "pins.hpp"
 #include "plan_constant.hpp"
+#include "planning.hpp"
 #include "tenant_table.hpp"
 #include "transaction.hpp"
 
@@ -33,6 +34,7 @@ void _PG_init() {
   functions_init();
   execution_init();
   plan_constant_init();
+  planning_init();
   membership_init();
   tenant_table_init();
   guard_init();

@@ -1,5 +1,5 @@
--- Plans for partitioned and foreign tables hold the value of the context: they prune when they are made, and no plan runs
--- for another tenant than the one it was made for.
+-- Plans for partitioned and foreign tables hold the value of the context, and so do plans that are run once: they prune when
+-- they are made, and no plan runs for another tenant than the one it was made for.
 \set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
@@ -30,14 +30,16 @@ INSERT INTO plain_other VALUES (1);
 ANALYZE;
 GRANT ALL ON ALL TABLES IN SCHEMA pc TO regress_constants;
 
--- Which relations a plan reads, and whether it asks for the context when it runs.
-CREATE FUNCTION pc.plan_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+-- Which relations a plan reads, and whether it asks for the context when it runs: one that is kept, or one to be run once.
+CREATE FUNCTION pc.plan_of(query text, kept boolean DEFAULT true) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE line text; relations text[]; asks boolean := false;
 BEGIN
-  FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+  IF kept THEN EXECUTE 'PREPARE pc_plan_of AS ' || query; END IF;
+  FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || CASE WHEN kept THEN 'EXECUTE pc_plan_of' ELSE query END LOOP
     relations := relations || substring(line FROM '(?:Scan(?: using \w+)?|Insert|Update|Delete|Merge) on (\w+)');
     asks := asks OR line ~ 'fast_tenant';
   END LOOP;
+  IF kept THEN DEALLOCATE pc_plan_of; END IF;
   -- In whatever order they are joined.
   RETURN (SELECT coalesce(string_agg(' ' || r, '' ORDER BY r COLLATE "C"), '') FROM unnest(relations) r) || CASE WHEN asks THEN ' (asks)' ELSE '' END;
 END $$;
@@ -45,7 +47,7 @@ SET ROLE regress_constants;
 SET enable_bitmapscan = off;
 BEGIN;
 SET LOCAL rls_tenant.tenant_id = '2';
-SELECT n, plan_of(q) FROM (VALUES
+SELECT n, plan_of(q), plan_of(q, kept => false) FROM (VALUES
   (1, 'SELECT * FROM parted'),
   (2, 'SELECT * FROM words'),
   (3, 'SELECT * FROM plain'),

@@ -1,4 +1,4 @@
--- rls_tenant_tap 0.6.0: pgTAP tests of tenant isolation, for test suites of databases that rls_tenant protects.
+-- rls_tenant_tap 0.7.0: pgTAP tests of tenant isolation, for test suites of databases that rls_tenant protects.
 --
 -- The functions lie in the schema that CREATE EXTENSION names, and run as their caller. None believes the caller's search_path: it is
 -- pinned, but for the statements that are tried, which run with the caller's, as an application's would, and for pgTAP, which asks for its own.
