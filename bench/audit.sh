@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2016 # bench/run has the variables; backquotes are Markdown's
 
 audit_rounds=15
-audit_quickly() { audit_rounds=3; }
+audit_roughly() { audit_rounds=3; }
 
 # audit_tables TABLES PARTS: a database with so many tenant tables of three policies each, and one more of so many partitions.
 audit_tables() {

@@ -1,9 +1,9 @@
-# For bench/run --check: whether a ratio of instructions has grown by more than 5 % over the recorded one.
+# For bench/run --quick: whether a ratio of instructions has grown by more than 5 % over the recorded one.
 # shellcheck shell=bash disable=SC2154,SC2034,SC2004 # bench/run has the variables
 
 recorded=$top/bench/recorded
 
-check_quickly() { partition_counts=128 registry_rows=500000 partition_sides='handwritten protected' registry_sides=$partition_sides; }
+check_roughly() { partition_counts=128 registry_rows=500000 partition_sides='handwritten protected' registry_sides=$partition_sides; }
 check_load() { each load partitions registry; }
 
 # queue_recorded SUBJECT PROTOCOL SIDE: one side of a recorded ratio, to be counted as cost[SUBJECT PROTOCOL SIDE]. A subject is a

@@ -3,8 +3,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
 
 warm=200 steady=1000
-# counting_quickly: rougher figures.
-counting_quickly() { warm=100 steady=200; }
+# counting_roughly: rougher figures.
+counting_roughly() { warm=100 steady=200; }
 
 # padded STATEMENT [LENGTH]: filled up with blanks, because single-user mode reads its input byte by byte, so that a longer
 # statement would pay for that. @ counts as the id that takes its place, and # as that of a row.
@@ -82,20 +82,20 @@ start_counting() {
   cluster_runs=1
 }
 
-# count_wire KEY STATEMENT WARM STEADY: the instructions of a transaction by the extended protocol, as pgbench speaks it: what
-# varies is sent as parameters. Undone like the others. Needs start_counting.
+# count_wire KEY STATEMENT WARM STEADY [OPTION…]: the instructions of a transaction by the extended protocol, as pgbench speaks it,
+# with more OPTIONs: what varies is sent as parameters. Undone like the others. Needs start_counting.
 count_wire() {
   local i values=() sent=${2//"'@'"/:t@} transaction parts
   say "counting instructions: $1"
   for ((i = 0; i < $3 + $4; i++)); do
     [ "$i" != "$3" ] || echo 'SELECT pg_sleep(0);'
     transaction=${sent//@/$i}
-    printf '%s\n' "\set r $(row_of "$i")" 'BEGIN;' "${set_local//@/${tenants[i % 1000]}}" "${transaction//'#'/:r};" 'ROLLBACK;'
+    printf '%s\n' "\set r $(row_of "$i")" 'BEGIN;' "${set_local//@/${tenants[i % ${#tenants[@]}]}}" "${transaction//'#'/:r};" 'ROLLBACK;'
   done >"$work/wire"
   echo 'SELECT pg_sleep(0);' >>"$work/wire"
-  for ((i = 0; i < $3 + $4; i++)); do values+=(-D "t$i=${tenants[i % 1000]}"); done
+  for ((i = 0; i < $3 + $4; i++)); do values+=(-D "t$i=${tenants[i % ${#tenants[@]}]}"); done
   rm -f "$work"/backend.*
-  PGOPTIONS='-c jit=off' "$PG_BIN/pgbench" -n -M extended -t 1 -f "$work/wire" "${values[@]}" -U app postgres \
+  PGOPTIONS='-c jit=off' "$PG_BIN/pgbench" -n -M extended -t 1 -f "$work/wire" "${values[@]}" "${@:5}" -U app postgres \
     >"$work/pgbench.log" 2>&1 || { tail -5 "$work/pgbench.log" >&2; die "pgbench failed"; }
   parts=("$work"/backend.*.2)
   cost[$1]=$(($(sed -n 's/^totals: //p' "${parts[0]}") / $4))

@@ -71,6 +71,7 @@ estimate() {
 estimates_table() {
   local rows side first tenant cells
   for rows in $scan_sizes; do
+    sized estimates "$rows"
     table estimates "Rows expected by the planner of $(grouped "$rows"): a plan for the tenant that asks (times too many or too few; plan)" "" \
       "tenant with 30 %: $(grouped $((rows * 3 / 10)))" "tenant with 0.1 %: $(grouped $((rows / 1000)))"
     for side in $sides; do

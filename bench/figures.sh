@@ -15,36 +15,43 @@ line() { printf '%s\n' "$*" >>"$work/figures.md"; }
 row() { line "|$(printf ' %s |' "$@")"; }
 
 # plotted PLOT FIELD…: a line of the data of a plot; see bench/plots.sh.
-plotted() { printf '%s\n' "$(IFS=$'\t'; echo "${*:2}")" >>"$work/$1.tsv"; }
+plotted() { printf '%s\n' "$(IFS=$'\t'; echo "${*:2}")" >>"$work/$(plot_name "$1").tsv"; }
+plot_name() { echo "$1${large[$1]:+_large}"; }
+
+# sized PART ROWS: of what size the rows are that the next tables of a part tell of; the largest are made by another command.
+declare -A large=()
+sized() { large[$1]=; [ "$2" -le 1000000 ] || large[$1]='--large '; }
 
 # table PART TITLE COLUMN…: begins a table; its first column is text, the others are figures.
 table() {
   line
   line "### $2"
   line
-  line "\`bash bench/run $1\`"
+  line "\`bash bench/run ${large[$1]-}$1\`"
   line
   row "${@:3}"
   line "|---|$(printf -- '---:|%.0s' "${@:4}")"
 }
 
-# sections FILE PART: the tables of a part.
+# sections FILE COMMAND: the tables that a command makes.
 sections() {
   awk -v part="$2" 'BEGIN { RS = "\n### " }
     NR > 1 && index($0, "`bash bench/run " part "`") { sub(/\n+$/, ""); printf "\n### %s\n", $0 }' "$1"
 }
 
-# keep_figures: writes the tables where readers find them; those of parts that were not measured stay.
+# keep_figures: writes the tables where readers find them; those that were not measured stay.
 keep_figures() {
-  local kept=$top/bench/results/figures.md part from
+  local kept=$top/bench/results/figures.md part made from
   mkdir -p "$top/bench/results"
   touch "$kept"
   {
     head -n 1 "$work/figures.md"
     for part in $parts; do
-      from=$kept
-      if [[ " ${wanted[*]} " == *" $part "* ]]; then from=$work/figures.md; fi
-      sections "$from" "$part"
+      for made in "$part" "--large $part"; do
+        from=$kept
+        if grep -qxF "\`bash bench/run $made\`" "$work/figures.md"; then from=$work/figures.md; fi
+        sections "$from" "$made"
+      done
     done
   } >"$work/merged.md"
   mv "$work/merged.md" "$work/figures.md"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2004 # bench/run has the variables
 
 growth_sizes='20000 200000 2000000' growth_sides='handwritten protected setting'
-growth_quickly() { growth_sizes='20000 200000'; }
+growth_roughly() { growth_sizes='20000 200000'; }
 
 growth_load() {
   local rows

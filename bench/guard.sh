@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2016 # bench/run has the variables; backquotes are Markdown's
 
 guard_rounds=15 few_tables=20 many_tables=120
-guard_quickly() { guard_rounds=3 many_tables=60; }
+guard_roughly() { guard_rounds=3 many_tables=60; }
 
 # make_tables MODE COUNT: makes and protects tables in one transaction; prints the backend's process, and to stderr the
 # statistics.

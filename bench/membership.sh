@@ -7,7 +7,7 @@
 wire_rounds=200 slow_rounds=9 case_rounds=21 flat_rounds=15 fill_rounds=41 bulk_rounds=7
 member_rows=1000000 case_rows=100000 large_rows=0 bulk_rows=100000 patience=20000
 counted=1  # whether instructions are
-membership_quickly() {
+membership_roughly() {
   wire_rounds=40 slow_rounds=3 case_rounds=5 flat_rounds=5 fill_rounds=9 bulk_rounds=3
   member_rows=100000 case_rows=10000 bulk_rows=10000 patience=500 counted=0
 }

@@ -10,7 +10,7 @@
 
 pooled_sides='handwritten context protected setting' pooled_clients='1 2 8 64' pooled_tenants='10000 50000'
 pooled_rounds=31 pooled_seconds=1 pooled_port=6432
-pooled_quickly() { pooled_rounds=3 pooled_tenants=50000; }
+pooled_roughly() { pooled_rounds=3 pooled_tenants=50000; }
 declare -A pooled_title=(
   [handwritten]="hand-written \`WHERE\` alone"
   [context]="hand-written \`WHERE\`, and the same \`SET LOCAL\`"
@@ -102,6 +102,7 @@ pooled_times() {
 
 pooled_table() {
   local many clients side cells head=() key kind shown
+  sized pooled "$registry_rows"
   local -A kind_title=([tps]='Transactions per second' [cpu]="Microseconds of the server's processor per transaction")
   for clients in $pooled_clients; do head+=("clients: $clients" ratio); done
   for many in $pooled_tenants; do

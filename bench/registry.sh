@@ -1,16 +1,22 @@
 # For bench/run: real data, the registry of Debian's packages that the demo has, with more tenants and more rows.
-# shellcheck shell=bash disable=SC2154,SC2034 # bench/run has the variables
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # bench/run has the variables; backquotes are Markdown's
 
 registry_rows=${REGISTRY_ROWS:-1000000} registry_sides=$sides registry_rounds=101
-registry_quickly() { registry_rows=${REGISTRY_ROWS:-500000} registry_rounds=15; }
+registry_roughly() { registry_rows=${REGISTRY_ROWS:-500000} registry_rounds=15; }
 registry_largely() { registry_rows=${REGISTRY_ROWS:-10000000}; }
-registry_cases='lookup page aggregate join'
+registry_cases='lookup page aggregate join upsert update delete insert'
 declare -A registry_title=(
   [lookup]='a package by its name'
   [page]='page of 20 packages, in order'
   [aggregate]='size of the packages, by section'
   [join]='join of publisher, packages, dependencies'
+  [upsert]='`INSERT … ON CONFLICT DO UPDATE` of a package'
+  [update]='`UPDATE` of a package'
+  [delete]='`DELETE` of a package'
+  [insert]='`INSERT` of 10,000 packages'
 )
+# Who asks: 10,000 new rows are the same for everybody.
+registry_tenants() { if [ "$1" = insert ]; then echo median; else echo small median largest; fi; }
 
 # Three tenants: the one that is named, a package of it, and how many packages and dependencies it has.
 declare -A registry_tenant registry_package registry_size
@@ -37,34 +43,52 @@ SQL
   [ ${#registry_tenant[@]} = 3 ] || die "the registry has no tenants"
 }
 
-# registry_statement CASE TENANT SIDE
+# registry_statement CASE SIDE: the statement, in which @ stands for the tenant and # for the name of the package.
 registry_statement() {
-  local own='' also='' id=${registry_tenant[$2]} package=${registry_package[$2]}
-  if [ "$3" = handwritten ]; then own=" WHERE tenant_id = '$id'" also=" AND tenant_id = '$id'"; fi
+  local own='' also='' packages=$2.packages
+  if [ "$2" = handwritten ]; then own=" WHERE tenant_id = '@'" also=" AND tenant_id = '@'"; fi
   case $1 in
-    lookup) echo "SELECT version, size FROM $3.packages WHERE name = '$package'$also" ;;
-    page) echo "SELECT name, version, size FROM $3.packages$own ORDER BY name LIMIT 20" ;;
-    aggregate) echo "SELECT section, count(*), sum(size) FROM $3.packages$own GROUP BY section ORDER BY section" ;;
+    lookup) echo "SELECT version, size FROM $packages WHERE name = '#'$also" ;;
+    page) echo "SELECT name, version, size FROM $packages$own ORDER BY name LIMIT 20" ;;
+    aggregate) echo "SELECT section, count(*), sum(size) FROM $packages$own GROUP BY section ORDER BY section" ;;
     join)
-      echo "SELECT u.name, p.name AS package, count(*) FROM $3.publishers u JOIN $3.packages p USING (tenant_id)" \
-        "JOIN $3.dependencies d USING (tenant_id, package_id)$own GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT 20"
+      echo "SELECT u.name, p.name AS package, count(*) FROM $2.publishers u JOIN $packages p USING (tenant_id)" \
+        "JOIN $2.dependencies d USING (tenant_id, package_id)$own GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT 20"
       ;;
+    upsert)
+      echo "INSERT INTO $packages AS p VALUES ('@'::uuid, -1, '#', '2', 'misc', 'optional', 1, 1, 'new') ON CONFLICT (tenant_id, name)" \
+        "DO UPDATE SET size = p.size + excluded.size ${own:+WHERE p.tenant_id = '@' }RETURNING size"
+      ;;
+    update) echo "UPDATE $packages SET size = size + 1 WHERE name = '#'$also RETURNING size" ;;
+    delete) echo "DELETE FROM $packages WHERE name = '#'$also RETURNING size" ;;
+    insert) echo "INSERT INTO $packages SELECT '@'::uuid, -n, 'new/' || n, '1', 'misc', 'optional', 1, 1, 'new' FROM generate_series(1, 10000) n" ;;
   esac
 }
+
+# registry_text CASE TENANT SIDE: the same with the values in it.
+registry_text() {
+  local statement
+  statement=$(registry_statement "$1" "$3")
+  statement=${statement//@/${registry_tenant[$2]}}
+  echo "${statement//'#'/${registry_package[$2]}}"
+}
+
+# What writes is undone, so that each statement finds the same rows.
+registry_transaction() { case $1 in upsert | update | delete | insert) undone "${@:2}" ;; *) in_transaction "${@:2}" ;; esac; }
 
 # registry_times: the processor's milliseconds of each statement; the sides take turns.
 registry_times() {
   local name tenant side round order
   say "asking the registry, $registry_rounds rounds"
   for name in $registry_cases; do
-    for tenant in small median largest; do
+    for tenant in $(registry_tenants "$name"); do
       order=$registry_sides
       {
         echo "SET jit = off; SET max_parallel_workers_per_gather = 0; $stats_on SET ROLE app;"
         for ((round = 0; round <= registry_rounds; round++)); do
-          in_transaction "${set_local/@/${registry_tenant[$tenant]}}" "$(
+          registry_transaction "$name" "${set_local/@/${registry_tenant[$tenant]}}" "$(
             for side in $order; do
-              marked "$(mark $round "registry.$name.$tenant.$side")" "$(registry_statement "$name" "$tenant" "$side");"
+              marked "$(mark $round "registry.$name.$tenant.$side")" "$(registry_text "$name" "$tenant" "$side");"
             done
           )"
           order=$(turned "$order")
@@ -74,47 +98,72 @@ registry_times() {
       # Whole answers, each of them after a mark.
       awk '/^mark/ { if (answer != "") print answer; answer = ""; next } { answer = answer "\\n" $0 }' "$work/printed" |
         sort -u >"$work/different"
-      [ "$(wc -l <"$work/different")" = 1 ] || die "$name $tenant: the sides see different rows"
+      # An INSERT answers nothing.
+      [ "$(wc -l <"$work/different")" = "$([ "$name" = insert ] && echo 0 || echo 1)" ] ||
+        die "$name $tenant: the sides see different rows"
     done
   done
 }
 
+# registry_rounds_of CASE TENANT: how many transactions warm up, and how many count.
+registry_rounds_of() {
+  case $1.$2 in
+    join.largest) echo 1 1 ;;  # a thousand million instructions
+    insert.* | *.largest) echo 1 2 ;;
+    *) echo 10 30 ;;
+  esac
+}
+
 # queue_registry CASE TENANT SIDE PROTOCOL: to be counted as cost[CASE TENANT SIDE PROTOCOL].
 queue_registry() {
-  local first='' statement rounds=(10 30)
-  case $1.$2 in
-    join.largest) rounds=(0 1) ;;  # a thousand million instructions
-    *.largest) rounds=(1 2) ;;
-  esac
-  statement=$(registry_statement "$1" "$2" "$3")
+  local first='' statement rounds id=${registry_tenant[$2]}
+  statement=$(registry_text "$1" "$2" "$3")
+  read -ra rounds <<<"$(registry_rounds_of "$1" "$2")"
   if [ "$4" = prepared ]; then
-    first="PREPARE q AS $statement;"
-    if [ "$3" = handwritten ]; then first="PREPARE q(uuid) AS ${statement//"'${registry_tenant[$2]}'"/\$1};"; fi
-    statement=EXECUTE\ q
-    if [ "$3" = handwritten ]; then statement+="('${registry_tenant[$2]}')"; fi
+    if [[ $statement == *"'$id'"* ]]; then
+      first="PREPARE q(uuid) AS ${statement//"'$id'"/\$1};" statement="EXECUTE q('$id')"
+    else
+      first="PREPARE q AS $statement;" statement='EXECUTE q'
+    fi
   fi
   queue "$1 $2 $3 $4" "SET max_parallel_workers_per_gather = 0; $first" \
-    "$(in_transaction "${set_local/@/${registry_tenant[$2]}}" "$(padded "$statement" 420)")" "${rounds[@]}"
+    "$(registry_transaction "$1" "${set_local/@/$id}" "$(padded "$statement" 420)")" "${rounds[@]}"
+}
+
+# count_registry_wire CASE TENANT SIDE: the extended protocol, as cost[CASE TENANT SIDE extended].
+count_registry_wire() {
+  local statement rounds tenants=("${registry_tenant[$2]}")
+  statement=$(registry_statement "$1" "$3")
+  read -ra rounds <<<"$(registry_rounds_of "$1" "$2")"
+  count_wire "$1 $2 $3 extended" "${statement//"'#'"/:p}" "${rounds[@]}" -D "p=${registry_package[$2]}"
 }
 
 registry_table() {
   local kind name tenant side cells shown names many
   local -A kind_title=([processor]='ms of the processor by hand, and ratios' [simple]='instructions, simple protocol'
-    [prepared]='instructions, prepared')
+    [prepared]='instructions, prepared' [extended]='instructions, extended protocol, over the wire')
   mapfile -t names < <(columns)
   many=$(grouped "$registry_rows")
+  sized registry "$registry_rows"
   for kind in simple prepared; do
     for name in $registry_cases; do
-      for tenant in small median largest; do
+      for tenant in $(registry_tenants "$name"); do
         for side in $registry_sides; do queue_registry "$name" "$tenant" "$side" $kind; done
       done
     done
     count_queued rls_tenant
   done
-  for kind in simple prepared processor; do
+  start_counting
+  for name in $registry_cases; do
+    for tenant in $(registry_tenants "$name"); do
+      for side in $registry_sides; do count_registry_wire "$name" "$tenant" "$side"; done
+    done
+  done
+  stop_cluster
+  for kind in simple extended prepared processor; do
     table registry "Registry of 50,000 tenants and $many rows: ${kind_title[$kind]}" "" "${names[@]}"
     for name in $registry_cases; do
-      for tenant in small median largest; do
+      for tenant in $(registry_tenants "$name"); do
         cells=()
         for side in $registry_sides; do
           if [ $kind = processor ]; then

@@ -4,7 +4,7 @@
 scan_sizes=1000000
 declare -A loaded=()  # what parts share
 declare -A scan_rounds=([1000000]=31 [10000000]=5)
-scan_quickly() { scan_rounds[1000000]=5; }
+scan_roughly() { scan_rounds[1000000]=5; }
 scan_largely() { scan_sizes+=' 10000000'; }
 
 scan_settings='SET enable_indexscan = off; SET enable_bitmapscan = off; SET jit = off; SET synchronize_seqscans = off;'
@@ -67,6 +67,7 @@ scan_table() {
     check_sums 7
   done
   for rows in $scan_sizes; do
+    sized scan "$rows"
     table scan "Sequential scan of $(grouped "$rows") rows" "" "ms of processor, least of ${scan_rounds[$rows]}" \
       "ratio, median" "ms in parallel, least" "ratio, median" "instructions per row (of 20,000)" ratio
     for side in $sides; do
