@@ -4,14 +4,14 @@
 # now and then a fresh session is asked, too.
 #
 #   RLS_TENANT_SEED   repeats a walk; it is printed at the start
-#   RLS_TENANT_STEPS  steps in all, 15000 unless told
+#   RLS_TENANT_STEPS  steps in all, 20000 unless told
 
 use strict;
 use warnings;
 use Cluster;
 use Test::More;
 
-my $steps = $ENV{RLS_TENANT_STEPS} // 15000;
+my $steps = $ENV{RLS_TENANT_STEPS} // 20000;
 my $seed = $ENV{RLS_TENANT_SEED} // int(rand(2**31));
 srand($seed);
 diag("RLS_TENANT_SEED=$seed RLS_TENANT_STEPS=$steps");
@@ -290,7 +290,7 @@ sub execute {
     @values = $wanted;
     $statement = {%$statement, values => 1};
   }
-  if (chance(0.1)) {    # no plan that is kept
+  if (chance(0.2)) {    # no plan that is kept
     my $literal = $text =~ s/\?|\$1/$db->quote($values[0])/er;
     return expect($statement, $wanted, $literal);
   }

@@ -1,0 +1,134 @@
+# Libraries that watch statements beside ours, and JIT: auto_explain shows the plans that ran, so here it tells whether a
+# plan held the value of the context, also inside functions; pg_stat_statements plans and counts as before. In each order
+# of loading every tenant reads its own rows.
+
+use strict;
+use warnings;
+use Cluster;
+use Test::More;
+
+my $server = Cluster->start('watchers', "shared_preload_libraries = 'pg_stat_statements'", 'pg_stat_statements.track_planning = on',
+  'pg_stat_statements.track = all');
+$server->role('watched');
+my $admin = $server->connect($server->database('watched', 1));
+$admin->do($_) for
+  'CREATE EXTENSION pg_stat_statements',
+  'BEGIN',
+  'CREATE TABLE plain (id int, tenant_id bigint, body text)',
+  'CREATE TABLE parted (id int, tenant_id bigint, body text) PARTITION BY LIST (tenant_id)',
+  (map { "CREATE TABLE parted_$_ PARTITION OF parted FOR VALUES IN ($_)" } 1 .. 3),
+  (map { "SELECT rls_tenant.protect('$_')" } 'plain', 'parted'),
+  'COMMIT',
+  (map { "INSERT INTO $_ SELECT i, t, '$_ ' || t || ' ' || i FROM generate_series(1, 3) t, generate_series(1, 2) i" } 'plain', 'parted'),
+  (map { my $t = $_; my $all = "SELECT string_agg(body, ',' ORDER BY id) FROM $t";
+    ("CREATE FUNCTION sql_$t() RETURNS text LANGUAGE sql VOLATILE AS \$\$ $all \$\$",
+      "CREATE FUNCTION plpgsql_$t() RETURNS text LANGUAGE plpgsql AS \$\$ BEGIN RETURN ($all); END \$\$",
+      "CREATE FUNCTION dynamic_$t() RETURNS text LANGUAGE plpgsql AS \$\$ DECLARE r text; BEGIN EXECUTE \$q\$$all\$q\$ INTO r; RETURN r; END \$\$")
+  } 'plain', 'parted'),
+  'GRANT ALL ON plain, parted TO watched',
+  'GRANT CREATE ON SCHEMA public TO watched',
+  'ALTER TABLE plain OWNER TO watched',    # which may ANALYZE then
+  'ANALYZE';
+
+# What a tenant of a table must see.
+sub own { my ($table, $tenant) = @_; return join ',', map { "$table $tenant $_" } 1, 2 }
+
+# Runs a query in a transaction of a tenant; gives its one value and the plans that auto_explain told of, of the table alone.
+my $told;
+sub watched {
+  my ($session, $tenant, $query, @values) = @_;
+  local $SIG{__WARN__} = sub { $told .= $_[0] };
+  local $session->{PrintWarn} = 1;
+  $session->do('BEGIN');
+  $session->do("SET LOCAL rls_tenant.tenant_id = '$tenant'");
+  $told = '';
+  my $got = ref $query
+    ? do { $query->execute(@values); $query->fetchall_arrayref->[0][0] }
+    : $session->selectrow_array($query, {pg_direct => 1});
+  $session->do('COMMIT');
+  return $got;
+}
+
+# How the plans that were told of find the tenant.
+sub asked { return $told =~ /fast_tenant_bigint/ ? 'asks' : $told =~ /tenant_id = '(\d)'::bigint/ ? "holds $1" : "neither: $told" }
+
+for my $libraries ('auto_explain, rls_tenant', 'rls_tenant, auto_explain') {
+  $admin->do("ALTER ROLE watched SET session_preload_libraries = $libraries");
+  $admin->do($_) for map { "ALTER ROLE watched SET $_" } 'auto_explain.log_min_duration = 0', 'auto_explain.log_nested_statements = on',
+    'auto_explain.log_analyze = on', 'client_min_messages = log', 'plan_cache_mode = auto';
+  my $session = $server->connect('watched', user => 'watched');
+  for my $table ('plain', 'parted') {
+    my $all = "SELECT string_agg(body, ',' ORDER BY id) FROM $table";
+    $session->do("PREPARE kept_$table AS $all");
+    my %ways = (
+      'the simple protocol' => [1, $all],
+      'a parameter' => [1, $session->prepare("$all WHERE id > ?", {pg_server_prepare => 1}), 0],
+      'a prepared statement' => [0, "EXECUTE kept_$table"],
+      'PL/pgSQL' => [0, "SELECT plpgsql_$table()"],
+      'dynamic SQL' => [0, "SELECT dynamic_$table()"],
+      'an SQL function' => [0, "SELECT sql_$table()"],
+    );
+    for my $way (sort keys %ways) {
+      my ($once, $query, @values) = @{$ways{$way}};
+      for my $tenant (1, 2, 2, 3, 1) {
+        is(watched($session, $tenant, $query, @values), own($table, $tenant), "$libraries: $table, $way: tenant $tenant reads its rows");
+      }
+      my $wanted = $once || $table eq 'parted' ? 'holds 1' : 'asks';
+      is(asked(), $wanted, "by a plan that $wanted");
+    }
+  }
+  $session->disconnect;
+}
+$admin->do("ALTER ROLE watched SET session_preload_libraries = 'rls_tenant'");
+
+# What is kept is not planned for each tenant: pg_stat_statements counts. pgbench sends statements without parameters that are
+# prepared by the protocol, as drivers do; each fails if it finds other rows than the tenant's. Now and then ANALYZE has them
+# parsed and planned anew.
+my $transactions = 300;
+my $script = "$work/watchers.pgbench";
+open(my $file, '>', $script) or die "$script: $!\n";
+print $file <<'SCRIPT';
+\set tenant random(1, 3)
+\set chance random(1, 50)
+BEGIN;
+SELECT rls_tenant.set_context(:tenant::bigint);
+SELECT 1 / (count(*) = 2 AND min(tenant_id) = rls_tenant.current_tenant_bigint())::int AS on_plain FROM plain;
+SELECT 1 / (count(*) = 2 AND min(tenant_id) = rls_tenant.current_tenant_bigint())::int AS on_parted FROM parted;
+UPDATE plain SET body = body || '';
+\if :chance = 1
+ANALYZE plain;
+\endif
+COMMIT;
+SCRIPT
+close($file);
+for my $mode ('prepared', 'extended', 'simple') {
+  $admin->do('SELECT pg_stat_statements_reset()');
+  my ($status, $output) = $server->run('pgbench', '-n', '-M', $mode, '-t', $transactions, '-f', $script, '-U', 'watched', 'watched');
+  is($status, 0, "$mode: each tenant reads its own rows") || diag($output);
+  my $plans = value($admin, q{SELECT sum(plans) FROM pg_stat_statements WHERE query ~ 'AS on_plain' AND query !~ 'pg_stat'});
+  my $analyzed = value($admin, q{SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query ~ '^ANALYZE'});
+  if ($mode eq 'prepared') { cmp_ok($plans, '<=', 2 + 2 * $analyzed, "$plans plans for all tenants, with $analyzed ANALYZE") }
+  else { is($plans, $transactions, 'a plan each time') }
+}
+
+# JIT, where there is one.
+SKIP: {
+  my $session = $server->connect('watched', user => 'watched');
+  $session->do("SET $_") for 'jit = on', 'jit_above_cost = 0', 'jit_inline_above_cost = 0', 'jit_optimize_above_cost = 0';
+  skip('this PostgreSQL has no JIT', 1) if !value($session, 'SELECT pg_jit_available()');
+  $session->do('BEGIN');
+  $session->do("SET LOCAL rls_tenant.tenant_id = '2'");
+  like(rows($session, 'EXPLAIN (ANALYZE) SELECT body FROM plain'), qr/tenant_id = '2'.*\nJIT:/s, 'a compiled plan holds the value');
+  $session->do('COMMIT');
+  for my $table ('plain', 'parted') {
+    my $all = "SELECT string_agg(body, ',' ORDER BY id) FROM $table";
+    $session->do("PREPARE kept_$table AS $all");
+    for my $tenant (1, 2, 3, 2) {
+      is(watched($session, $tenant, $all), own($table, $tenant), "JIT: $table, tenant $tenant");
+      is(watched($session, $tenant, "EXECUTE kept_$table"), own($table, $tenant), 'and prepared');
+    }
+  }
+  $session->disconnect;
+}
+
+done_testing;
