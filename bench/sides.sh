@@ -11,6 +11,7 @@ setting|`current_setting()`|policy with `current_setting(…)::uuid`
 subselect|`(SELECT …)`|policy with `(SELECT current_setting(…)::uuid)`
 sql|SQL function|policy with a STABLE SQL function
 plpgsql|plpgsql|policy with a STABLE plpgsql function
+kept||**`protect()`**, prepared: a plan for all tenants
 fast||step 1: one policy, with `fast_tenant_uuid()`
 current||step 2: one policy, with `current_tenant_uuid()`
 SIDES
