@@ -102,10 +102,10 @@ Node *plan_value(Setting setting, int getter, const FuncExpr *call, Lifetime lif
     state.generation++;
     memcpy(state.text, value->bytes(), value->length() + 1);
   }
-  if (lifetime == Lifetime::kept) state.live = true;
-  if (lifetime == Lifetime::run_once) state.starting = true;
   Const *constant = make_constant(value, getter, call);
   if (constant == nullptr) return nullptr;
+  if (lifetime == Lifetime::kept) state.live = true;
+  if (lifetime == Lifetime::run_once) state.starting = true;
   constant->location = constant_location(setting);
   marks->settings |= setting_bit(setting);
   marks->hash[static_cast<int>(setting)] = (state.generation << lifetime_bits | static_cast<uint32>(lifetime))
@@ -236,9 +236,8 @@ const char *planned_value(Setting setting) {
 
 void plan_constant_init() {
   DefineCustomEnumVariable("rls_tenant.plan_constants", "Whether plans hold the value of the context.",
-                           "auto: those for partitioned and foreign tables do, which are made anew when it changes, "
-                           "and those that run once; "
-                           "off: all ask for it when they run.",
+                           "auto: those that run once do, and those for partitioned and foreign tables, which are made "
+                           "anew when it changes; off: all ask for it when they run.",
                            &plan_constants, constants_auto, constants_options, PGC_USERSET, 0, nullptr, nullptr,
                            nullptr);
   watch_context(on_context_change);
