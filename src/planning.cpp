@@ -213,11 +213,13 @@ bool prepare_queries_within(Node *node, void *preparation) {
   return expression_tree_walker(node, compat::tree_walker(prepare_queries_within), preparation);
 }
 
-// The planner may do as it likes with the query: whoever keeps one hands it a copy.
+// The planner may do as it likes with the query: whoever keeps one hands it a copy. Without policies there is nothing
+// to shorten but the defaults of an INSERT.
 PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
-  Preparation preparation = {lifetime_of(query, parameters), false, {}};
-  prepare_query(query, &preparation);
   const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
+  Preparation preparation = {lifetime_of(query, parameters), false, {}};
+  if (!query->hasRowSecurity && query->commandType != CMD_INSERT) return next(query, text, options, parameters);
+  prepare_query(query, &preparation);
   PlannedStmt *plan = next(query, text, options, parameters);
   mark_plan(&plan->invalItems, preparation.marks);
   return plan;
