@@ -16,17 +16,27 @@ planner_hook_type previous_planner = nullptr;
 
 // --- Who runs the plan how often
 
-const Query *analyzed = nullptr;  // the last that was parsed and not planned since
+const Query *analyzed = nullptr;  // what was parsed last, if it is to be planned and was not yet
 
 void note_analyzed(ParseState *state, Query *query, JumbleState *jumble) {
   if (previous_analyze != nullptr) previous_analyze(state, query, jumble);
-  analyzed = query;
+  analyzed = query->commandType != CMD_UTILITY ? query : nullptr;
 }
 
-// Whether a statement plans its query to run it once.
-bool plans_once(CommandTag tag) {
+bool has_parameters(Node *node, void *) {
+  if (node == nullptr) return false;
+  if (IsA(node, Param)) return reinterpret_cast<Param *>(node)->paramkind == PARAM_EXTERN;
+  if (IsA(node, Query)) {
+    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(has_parameters), nullptr, 0);
+  }
+  return expression_tree_walker(node, compat::tree_walker(has_parameters), nullptr);
+}
+
+// Whether a statement plans its query to run it once. EXPLAIN (GENERIC_PLAN) shows a plan that is kept.
+bool plans_once(CommandTag tag, Query *query) {
   switch (tag) {
     case CMDTAG_EXPLAIN:
+      return !has_parameters(reinterpret_cast<Node *>(query), nullptr);
     case CMDTAG_DECLARE_CURSOR:
     case CMDTAG_CREATE_TABLE_AS:
     case CMDTAG_SELECT_INTO:
@@ -40,11 +50,11 @@ bool plans_once(CommandTag tag) {
 // Whether a plan is thrown away after its first run. With given parameters it always is. Without, PostgreSQL keeps
 // plans of copies of a query, so what it plans as it was parsed comes from the simple protocol or one of those
 // statements (or, once after a change, from a kept statement: check_plan_constants() sees to that).
-Lifetime lifetime_of(const Query *query, ParamListInfo parameters) {
+Lifetime lifetime_of(Query *query, ParamListInfo parameters) {
   const bool as_parsed = query == analyzed;
   analyzed = nullptr;
   if (parameters != nullptr) return Lifetime::thrown_away;
-  if (as_parsed && (ActivePortal == nullptr || plans_once(ActivePortal->commandTag))) return Lifetime::run_once;
+  if (as_parsed && (ActivePortal == nullptr || plans_once(ActivePortal->commandTag, query))) return Lifetime::run_once;
   return Lifetime::kept;
 }
 
