@@ -51,7 +51,7 @@ const char *source_words(const Source *source) {
   return psprintf("answers are kept: groups of user \"%s\": %u", user->bytes(), held->answer->count);
 }
 
-// What plans for partitioned and foreign tables hold of the context.
+// What plans that are kept hold of the context.
 const char *constant_words() {
   StringInfoData text;
   initStringInfo(&text);
@@ -61,7 +61,7 @@ const char *constant_words() {
       appendStringInfo(&text, "%s%s \"%s\"", text.len > 0 ? ", " : "", setting_word(setting), value);
   }
   if (text.len == 0) return "none: all plans that are kept ask for the context when they run";
-  return psprintf("plans for partitioned and foreign tables hold %s; they are made anew for another", text.data);
+  return psprintf("plans that are kept hold %s; they are made anew for another", text.data);
 }
 
 void put(const ReturnSetInfo *result, const char *item, const char *detail) {
