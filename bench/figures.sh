@@ -22,12 +22,12 @@ plot_name() { echo "$1${large[$1]:+_large}"; }
 declare -A large=()
 sized() { large[$1]=; [ "$2" -le 1000000 ] || large[$1]='--large '; }
 
-# table PART TITLE COLUMN…: begins a table; its first column is text, the others are figures.
+# table PART TITLE COLUMN…: begins a table, with what makes it and on what; its first column is text, the others are figures.
 table() {
   line
   line "### $2"
   line
-  line "\`bash bench/run ${large[$1]-}$1\`"
+  line "\`bash bench/run ${large[$1]-}$1\` on $processor"
   line
   row "${@:3}"
   line "|---|$(printf -- '---:|%.0s' "${@:4}")"
@@ -49,7 +49,7 @@ keep_figures() {
     for part in $parts; do
       for made in "$part" "--large $part"; do
         from=$kept
-        if grep -qxF "\`bash bench/run $made\`" "$work/figures.md"; then from=$work/figures.md; fi
+        if grep -qF "\`bash bench/run $made\`" "$work/figures.md"; then from=$work/figures.md; fi
         sections "$from" "$made"
       done
     done
