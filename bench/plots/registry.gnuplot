@@ -22,7 +22,8 @@ do for [p = 1:4] {
   set xtics ('0.6' 0.6, '0.8' 0.8, '1' 1, '1.5' 1.5, '2' 2)
   set ytics ()
   do for [c = 1:8] { do for [t = 1:3] {
-    set ytics add ((p == 1 ? word(titles, c) . ', ' . word(tenants, t) : '') 28 - c * 3 - t)
+    label = c == 8 ? word(titles, c) : word(titles, c) . ', ' . word(tenants, t)
+    if (c < 8 || t == 2) { set ytics add ((p == 1 ? label : '') 28 - c * 3 - t) }
   } }
   unset arrow
   set arrow 1 from 1, 0.4 to 1, 24.6 nohead linecolor rgb word(colours, 1) linewidth 1.6
