@@ -22,6 +22,8 @@ plot_name() { echo "$1${large[$1]:+_large}"; }
 declare -A large=()
 sized() { large[$1]=; [ "$2" -le 1000000 ] || large[$1]='--large '; }
 
+processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
+
 # table PART TITLE COLUMN…: begins a table, with what makes it and on what; its first column is text, the others are figures.
 table() {
   line

@@ -21,13 +21,17 @@ int plan_constants = constants_auto;
 // What plans hold of a setting.
 struct Planned {
   bool live;          // there may be such plans that are kept
-  bool starting;      // one to be run once has been made, which may turn out to be kept when it starts
+  int starting;       // so many to be run once have been made, each of which may turn out to be kept when it starts
   uint32 generation;  // of the value; plans with an older one are out of date
   char text[max_context_bytes + 1];
 };
 Planned planned[setting_count];
 constexpr int lifetime_bits = 2;
 constexpr uint32 last_generation = UINT32_MAX >> (constant_setting_bits + lifetime_bits);
+
+Lifetime lifetime_in(uint32 mark) {
+  return static_cast<Lifetime>(mark >> constant_setting_bits & ((1u << lifetime_bits) - 1));
+}
 
 bool is_planned(const Planned &state, const ContextValue *value) {
   return value != nullptr && strcmp(state.text, value->bytes()) == 0;
@@ -37,15 +41,16 @@ void drop_constant_plans() { CallSyscacheCallbacks(PROCOID, constant_plan_hash);
 
 // Drops the plans that hold a setting's value, if there are any.
 void drop_plans_of(Planned *state) {
-  if (!state->live && !state->starting) return;
-  state->live = state->starting = false;
+  if (!state->live && state->starting == 0) return;
+  state->live = false;
+  state->starting = 0;
   drop_constant_plans();
 }
 
 // Where nothing is set now, a plan can stay for the same tenant's next transaction: reading raises until then.
 void on_context_change(Setting setting) {
   Planned &state = planned[static_cast<int>(setting)];
-  if (!state.live && !state.starting) return;
+  if (!state.live && state.starting == 0) return;
   const ContextValue *now = present_context(setting);
   if ((now == nullptr && missing_context_raises()) || is_planned(state, now)) return;
   drop_plans_of(&state);
@@ -105,7 +110,6 @@ Node *plan_value(Setting setting, int getter, const FuncExpr *call, Lifetime lif
   Const *constant = make_constant(value, getter, call);
   if (constant == nullptr) return nullptr;
   if (lifetime == Lifetime::kept) state.live = true;
-  if (lifetime == Lifetime::run_once) state.starting = true;
   constant->location = constant_location(setting);
   marks->settings |= setting_bit(setting);
   marks->hash[static_cast<int>(setting)] = (state.generation << lifetime_bits | static_cast<uint32>(lifetime))
@@ -196,9 +200,10 @@ void mark_plan(List **items, const PlanMarks &marks) {
   if (marks.settings == 0) return;
   add_mark(items, PROCOID, constant_plan_hash);
   for (Setting setting : all_settings) {
-    if (marks.settings & setting_bit(setting)) {
-      add_mark(items, constant_plan_cache, marks.hash[static_cast<int>(setting)]);
-    }
+    if ((marks.settings & setting_bit(setting)) == 0) continue;
+    const uint32 hash = marks.hash[static_cast<int>(setting)];
+    add_mark(items, constant_plan_cache, hash);
+    if (lifetime_in(hash) == Lifetime::run_once) planned[static_cast<int>(setting)].starting++;
   }
 }
 
@@ -208,15 +213,15 @@ void check_plan_constants(const PlannedStmt *plan) {
     const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
     if (item->cacheId != constant_plan_cache) continue;
     const Setting setting = static_cast<Setting>(item->hashValue & ((1u << constant_setting_bits) - 1));
-    const uint32 made = item->hashValue >> constant_setting_bits;
-    const Lifetime lifetime = static_cast<Lifetime>(made & ((1u << lifetime_bits) - 1));
+    const uint32 generation = item->hashValue >> (constant_setting_bits + lifetime_bits);
+    const Lifetime lifetime = lifetime_in(item->hashValue);
     Planned &state = planned[static_cast<int>(setting)];
     const ContextValue *now = read_context(setting);  // which raises where nothing is set
-    if (made >> lifetime_bits == state.generation && is_planned(state, now)) {
+    if (generation == state.generation && is_planned(state, now)) {
       // It may have been out of PostgreSQL's reach when the others were dropped.
       if (lifetime == Lifetime::kept) state.live = true;
       if (lifetime == Lifetime::run_once) {
-        state.starting = false;
+        if (state.starting > 0) state.starting--;
         if (is_kept(plan)) state.live = true;
       }
       continue;

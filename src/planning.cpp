@@ -32,14 +32,14 @@ bool has_parameters(Node *node, void *) {
   return expression_tree_walker(node, compat::tree_walker(has_parameters), nullptr);
 }
 
-// Whether a statement plans its query to run it once. EXPLAIN (GENERIC_PLAN) shows a plan that is kept.
+// Whether a statement plans its query to run it once. EXPLAIN (GENERIC_PLAN) shows a plan that is kept. (Up
+// to 17 nobody is told of what the others than EXPLAIN and COPY parse, so their plans ask.)
 bool plans_once(CommandTag tag, Query *query) {
   switch (tag) {
     case CMDTAG_EXPLAIN:
       return !has_parameters(reinterpret_cast<Node *>(query), nullptr);
     case CMDTAG_DECLARE_CURSOR:
     case CMDTAG_CREATE_TABLE_AS:
-    case CMDTAG_SELECT_INTO:
     case CMDTAG_COPY:
       return true;
     default:
@@ -149,7 +149,7 @@ void drop_needless(Query *query) {
 // What a query is prepared for.
 struct Preparation {
   Lifetime lifetime;
-  bool wants_values;  // so that the support function gives them
+  bool wants_values;  // also where no operator compares with the call: those the support function gives
   PlanMarks marks;    // of the values that have been put into it
 };
 
@@ -164,7 +164,7 @@ bool shorten_calls(Node *node, void *argument) {
       if (value != nullptr) lfirst(cell) = value;
     }
   }
-  if (IsA(node, FuncExpr)) {
+  if (IsA(node, FuncExpr) && !preparation->wants_values) {
     FuncExpr *call = reinterpret_cast<FuncExpr *>(node);
     const Oid fast = call->args == NIL ? fast_function(call->funcid) : InvalidOid;
     if (OidIsValid(fast)) call->funcid = fast;
@@ -187,13 +187,13 @@ void shorten_query(Query *query, Preparation *preparation) {
 void prepare_queries_of(Query *query, Preparation *preparation);
 bool prepare_queries_within(Node *node, void *preparation);
 
-// Prepares a query and, where policies have put something into them, those within it. Of a kept plan that wants values
-// the support function must find the calls as PostgreSQL made them.
+// Prepares a query and, where policies have put something into them, those within it. In a plan that wants values the
+// support function must find the calls that are left as PostgreSQL made them, and all of them if the plan is kept.
 void prepare_query(Query *query, Preparation *preparation) {
   const bool outside = preparation->wants_values;
   drop_needless(query);
-  preparation->wants_values |= preparation->lifetime == Lifetime::kept && reads_for_constant(query);
-  if (!preparation->wants_values) shorten_query(query, preparation);
+  preparation->wants_values |= reads_for_constant(query);
+  if (!preparation->wants_values || preparation->lifetime != Lifetime::kept) shorten_query(query, preparation);
   if (query->hasRowSecurity) prepare_queries_of(query, preparation);
   preparation->wants_values = outside;
 }

@@ -66,6 +66,20 @@ SELECT n, plan_of(q), plan_of(q, kept => false) FROM (VALUES
   (16, 'SELECT * FROM parted_2')) v(n, q) ORDER BY n;
 COMMIT;
 BEGIN; SET LOCAL rls_tenant.tenant_id = '{22222222-2222-2222-2222-222222222222}'; SELECT plan_of('SELECT * FROM ids'); COMMIT;
+-- Where a policy wraps the call: the value is found behind a cast, too, and in a list.
+RESET ROLE;
+SET rls_tenant.guard = off;
+CREATE TABLE wrapped (tenant_id int, id int) PARTITION BY LIST (tenant_id);
+SELECT format('CREATE TABLE wrapped_%s PARTITION OF wrapped FOR VALUES IN (%s)', i, i) FROM generate_series(0, 4) i \gexec
+ALTER TABLE wrapped ENABLE ROW LEVEL SECURITY;
+CREATE POLICY cast_call ON wrapped USING (tenant_id = rls_tenant.current_tenant_bigint()::int);
+CREATE POLICY listed ON wrapped AS RESTRICTIVE USING (tenant_id IN (0, rls_tenant.current_tenant_bigint()));
+GRANT ALL ON wrapped TO regress_constants;
+RESET rls_tenant.guard;
+SET ROLE regress_constants;
+PREPARE wrapped_row(int) AS SELECT FROM wrapped WHERE id = $1;
+BEGIN; SET LOCAL rls_tenant.tenant_id = '2'; SELECT plan_of('SELECT FROM wrapped'), plan_of('SELECT FROM wrapped', kept => false); EXPLAIN (COSTS OFF) EXECUTE wrapped_row(1); COMMIT;
+DEALLOCATE wrapped_row;
 -- A text that is no uuid, or no context, is left to the call that says so.
 BEGIN; SET LOCAL rls_tenant.tenant_id = 'x'; SELECT * FROM ids; ROLLBACK;
 BEGIN; SELECT * FROM ids; ROLLBACK;

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use Cluster;
+use Socket qw(PF_UNIX SOCK_STREAM pack_sockaddr_un);
 use Test::More;
 
 my $server = Cluster->start('watchers', "shared_preload_libraries = 'pg_stat_statements'", 'pg_stat_statements.track_planning = on',
@@ -111,6 +112,36 @@ SCRIPT
     elsif ($table eq 'plain') { cmp_ok($plans, '<=', 2 + 2 * $altered, "$plans plans for all tenants, with $altered ALTER TABLE") }
     else { cmp_ok($plans, '>', $transactions / 4, "$plans plans, one for each change of tenant") }
   }
+}
+
+# What a driver may leave unfinished: a statement that is bound, and parsed anew for that, but not run. Its plan is kept with the
+# value, and another tenant, who runs it, must get a new one. The protocol's messages as they are, since drivers do not do that.
+{
+  socket(my $socket, PF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
+  connect($socket, pack_sockaddr_un("$server->{host}/.s.PGSQL.$server->{port}")) or die "connect: $!\n";
+  my $read = sub { my $bytes = ''; while (length $bytes < $_[0]) { sysread($socket, $bytes, $_[0] - length $bytes, length $bytes) or die "the server is gone\n" } $bytes };
+  # Sends messages; gives the errors until the server is ready.
+  my $ask = sub {
+    syswrite($socket, join '', @_);
+    my @errors;
+    while (1) {
+      my ($type, $length) = unpack 'aN', $read->(5);
+      my $content = $read->($length - 4);
+      push @errors, $content =~ s/\0/ /gr if $type eq 'E';
+      return join "\n", @errors if $type eq 'Z';
+    }
+  };
+  my $message = sub { my ($type, $content) = @_; return $type . pack('N', 4 + length $content) . $content };
+  my $query = sub { $message->('Q', "$_[0]\0") };
+  my $bind = $message->('B', "\0u\0" . pack('nnn', 0, 0, 0));
+  my ($execute, $sync) = ($message->('E', "\0" . pack('N', 0)), $message->('S', ''));
+  my $run = sub { my ($tenant, @messages) = @_; return join '', map { $ask->($_) } $query->('BEGIN'), $query->("SET LOCAL rls_tenant.tenant_id = '$tenant'"), @messages, $query->('COMMIT') };
+  is($ask->(substr $message->('x', pack('N', 196608) . "user\0watched\0database\0watched\0\0"), 1), '', 'a connection without a driver');
+  is($ask->($message->('P', "u\0UPDATE plain SET body = body\0" . pack('n', 0)) . $sync), '', 'a statement is prepared');
+  is($run->(1, $bind . $execute . $sync), '', 'and run');
+  $admin->do('ALTER TABLE plain ALTER id SET STATISTICS 101');
+  is($run->(1, $bind . $sync, $query->('SELECT count(*) FROM plain')), '', 'it is parsed anew and not run');
+  is($run->(2, $bind . $execute . $sync), '', 'another tenant runs it');
 }
 
 # JIT, where there is one.
