@@ -5,7 +5,7 @@ EXTENSION = rls_tenant rls_tenant_tap
 # (VERSION is PGXS's own: that of PostgreSQL.)
 EXTENSION_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_tenant.control)
 MODULE_big = rls_tenant
-OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp)))
+OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp src/*/*.cpp)))
 DATA = $(wildcard sql/rls_tenant*.sql)
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -20,6 +20,7 @@ EXTRA_CLEAN = results output_iso regression.diffs regression.out
 # The last line is for clang, which does not know every flag and attribute that g++ built PostgreSQL with.
 WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-register \
 	-Wno-unknown-warning-option -Wno-unused-command-line-argument -Wno-ignored-attributes
+PG_CPPFLAGS = -I$(srcdir)/src
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility=hidden \
 	-fvisibility-inlines-hidden $(WARNINGS) -Werror -DRLS_TENANT_VERSION='"$(EXTENSION_VERSION)"'
 
@@ -30,4 +31,4 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS): $(wildcard src/*.hpp) rls_tenant.control Makefile
+$(OBJS): $(wildcard src/*/*.hpp) rls_tenant.control Makefile

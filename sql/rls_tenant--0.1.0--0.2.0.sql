@@ -46,7 +46,7 @@ AS 'MODULE_PATHNAME', 'rls_tenant_drop_membership';
 REVOKE ALL ON FUNCTION rls_tenant.drop_membership(text) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.drop_membership(text) IS 'ends a membership source, for the relation''s owner: policies that ask it raise 42704 from then on. No such source: 42704; NULL does nothing';
 
-CREATE FUNCTION rls_tenant.membership_sources(OUT name text, OUT relation regclass, OUT kept boolean, OUT detail text) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.membership_sources(OUT name text, OUT relation regclass, OUT cached boolean, OUT detail text) RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_membership_sources';
 REVOKE ALL ON FUNCTION rls_tenant.membership_sources() FROM PUBLIC;
@@ -192,18 +192,18 @@ COMMENT ON FUNCTION rls_tenant.membership_cache() IS 'what this session keeps of
 -- Policies
 --
 -- In the membership form tenant_access says who sees what of the rows that tenant_isolation lets through, and no more. It
--- calls isolated(), so that it goes where tenant_isolation goes: with the extension. The planner sees true.
+-- calls with_tenant_isolation(), so that it goes where tenant_isolation goes: with the extension. The planner sees true.
 
-CREATE FUNCTION rls_tenant.isolated_support(internal) RETURNS internal
+CREATE FUNCTION rls_tenant.tenant_isolation_support(internal) RETURNS internal
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'rls_tenant_isolated_support';
-REVOKE ALL ON FUNCTION rls_tenant.isolated_support(internal) FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.isolated_support(internal) IS 'planner support: puts true in the place of isolated()';
+AS 'MODULE_PATHNAME', 'rls_tenant_tenant_isolation_support';
+REVOKE ALL ON FUNCTION rls_tenant.tenant_isolation_support(internal) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.tenant_isolation_support(internal) IS 'planner support: puts true in the place of with_tenant_isolation()';
 
-CREATE FUNCTION rls_tenant.isolated() RETURNS boolean
-LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.isolated_support
-AS 'MODULE_PATHNAME', 'rls_tenant_isolated';
-COMMENT ON FUNCTION rls_tenant.isolated() IS 'true: in a policy that relies on tenant_isolation, so that both go with the extension; protect() writes it';
+CREATE FUNCTION rls_tenant.with_tenant_isolation() RETURNS boolean
+LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE SUPPORT rls_tenant.tenant_isolation_support
+AS 'MODULE_PATHNAME', 'rls_tenant_with_tenant_isolation';
+COMMENT ON FUNCTION rls_tenant.with_tenant_isolation() IS 'true: in a policy that relies on tenant_isolation, so that both go with the extension; protect() writes it';
 
 DROP FUNCTION rls_tenant.protect(regclass, name, text);
 DROP FUNCTION rls_tenant.protect_sql(regclass, name, text);

@@ -4,7 +4,7 @@
 
 -- Guard: what it does now
 
-CREATE FUNCTION rls_tenant.tenant_tables(OUT relation regclass, OUT tenant_column name, OUT part_of regclass) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.tenant_tables(OUT relation regclass, OUT tenant_column name, OUT ancestor regclass) RETURNS SETOF record
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_tenant_tables';
 COMMENT ON FUNCTION rls_tenant.tenant_tables() IS 'the tables whose policies keep tenants apart, and their parts; tenant_column is NULL where another table says whose a row is';
@@ -14,7 +14,7 @@ LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'rls_tenant_guard_refusals';
 COMMENT ON FUNCTION rls_tenant.guard_refusals() IS 'the last ten transactions of this session that the guard refused or warned of, the latest first';
 
-CREATE FUNCTION rls_tenant.guard_status(OUT item text, OUT detail text) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.status(OUT item text, OUT detail text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   WITH judged AS (
@@ -48,7 +48,7 @@ AS $$
     SELECT 4, 0, 'event_triggers', 'OFF: no event trigger fires; SET event_triggers = on'
     WHERE current_setting('event_triggers', true) = 'off'
     UNION ALL
-    SELECT 5, 0, 'tenant tables', format('%s, and %s parts of them', count(*) FILTER (WHERE part_of IS NULL), count(part_of))
+    SELECT 5, 0, 'tenant tables', format('%s, and %s parts of them', count(*) FILTER (WHERE ancestor IS NULL), count(ancestor))
     FROM rls_tenant.tenant_tables()
     UNION ALL
     SELECT 6, 0, 'relations with faults that are not exempt', CASE WHEN count(*) = 0 THEN 'none' ELSE count(*)
@@ -63,8 +63,8 @@ AS $$
     FROM rls_tenant.guard_refusals() WITH ORDINALITY r(refused_at, message, detail, number))
   SELECT item, detail FROM rows ORDER BY place, number, item
 $$;
-REVOKE ALL ON FUNCTION rls_tenant.guard_status() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.guard_status() IS 'what the guard does now: its mode, event triggers, tenant tables, relations with faults, exemptions by reason, and the last refusals of this session; granted to nobody';
+REVOKE ALL ON FUNCTION rls_tenant.status() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.status() IS 'what the guard does now: its mode, event triggers, tenant tables, relations with faults, exemptions by reason, and the last refusals of this session; granted to nobody';
 
 -- Restoring as a role that is no superuser
 --

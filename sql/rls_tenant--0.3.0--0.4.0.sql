@@ -134,7 +134,7 @@ AS 'MODULE_PATHNAME', 'rls_tenant_relation_findings';
 REVOKE ALL ON FUNCTION rls_tenant.relation_findings() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.relation_findings() IS 'part of audit(): the rules that each table and view breaks, by its catalogs and the trees of its policies';
 
-CREATE FUNCTION rls_tenant.audited_tables(OUT relation regclass, OUT tenant_column name, OUT part_of regclass) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.audited_tables(OUT relation regclass, OUT tenant_column name, OUT ancestor regclass) RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_audited_tables';
 REVOKE ALL ON FUNCTION rls_tenant.audited_tables() FROM PUBLIC;
@@ -235,7 +235,7 @@ COMMENT ON FUNCTION rls_tenant.is_outdated(integer) IS 'part of audit(): the min
 CREATE FUNCTION rls_tenant.audit_relations(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH RECURSIVE tenant AS MATERIALIZED (SELECT t.relation::oid AS oid, t.tenant_column, t.part_of::oid AS part_of FROM rls_tenant.audited_tables() t),
+  WITH RECURSIVE tenant AS MATERIALIZED (SELECT t.relation::oid AS oid, t.tenant_column, t.ancestor::oid AS ancestor FROM rls_tenant.audited_tables() t),
   relation AS MATERIALIZED (
     SELECT c.*, n.nspname, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind,
       format('%I.%I', n.nspname, c.relname) AS full_name,
@@ -262,7 +262,7 @@ AS $$
     FROM relation r LEFT JOIN tenant t USING (oid)
     JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = coalesce(t.tenant_column, rls_tenant.usual_tenant_column()) AND NOT a.attisdropped
     JOIN base b ON b.oid = a.atttypid
-    WHERE r.relkind IN ('r', 'p') AND t.part_of IS NULL AND NOT r.relispartition
+    WHERE r.relkind IN ('r', 'p') AND t.ancestor IS NULL AND NOT r.relispartition
       AND b.base NOT IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype, 'varchar'::regtype)),
   found AS (
     SELECT f.rule, CASE WHEN f.rule = 'rls_not_forced' AND r.relowner NOT IN (SELECT role FROM used) THEN 'risk' END AS severity, r.oid, f.detail AS finding,
@@ -376,7 +376,7 @@ CREATE FUNCTION rls_tenant.audit_surroundings(OUT rule text, OUT severity text, 
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH tenant AS MATERIALIZED (
-    SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute, c.relforcerowsecurity AS forced
+    SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.ancestor::oid AS ancestor, a.attnum AS tenant_attribute, c.relforcerowsecurity AS forced
     FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   application AS MATERIALIZED (SELECT oid FROM rls_tenant.application_roles() a(oid)),
@@ -450,7 +450,7 @@ AS $$
       format('CREATE UNIQUE INDEX %I ON %s%s USING %s (', x.relname, CASE x.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END, t.full_name, m.amname) AS index_head
     FROM tenant t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
     LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
-    WHERE (i.indisunique OR i.indisexclusion) AND t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
+    WHERE (i.indisunique OR i.indisexclusion) AND t.ancestor IS NULL AND t.tenant_attribute IS NOT NULL
       AND t.tenant_attribute <> ALL ((i.indkey::int2[])[0:i.indnkeyatts - 1])
       -- A key with a column that is generated tells nothing; nor does a uuid that refers to nothing, which nobody guesses.
       AND NOT EXISTS (
@@ -610,7 +610,7 @@ CREATE FUNCTION rls_tenant.audit_speed(OUT rule text, OUT severity text, OUT obj
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH RECURSIVE tenant AS MATERIALIZED (
-    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute
+    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.ancestor::oid AS ancestor, a.attnum AS tenant_attribute
     FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   source AS MATERIALIZED (
@@ -644,7 +644,7 @@ AS $$
   UNION ALL
   SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column), format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column)
   FROM tenant t
-  WHERE t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
+  WHERE t.ancestor IS NULL AND t.tenant_attribute IS NOT NULL
     AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)  -- else protect() will make one
     AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute)
   UNION ALL

@@ -257,7 +257,7 @@ AS $$
     SELECT count(*) AS number, count(*) FILTER (WHERE m.place IS NULL) AS clean
     FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN mapped m ON m.schema_name = n.nspname AND m.object_name = c.relname
-    WHERE t.part_of IS NULL AND n.nspname LIKE $1),
+    WHERE t.ancestor IS NULL AND n.nspname LIKE $1),
   exempted AS MATERIALIZED (
     SELECT e.*, row_number() OVER (ORDER BY e.schema_name COLLATE "C", e.relation_pattern COLLATE "C") AS place
     FROM rls_tenant.exemption e WHERE e.schema_name = '*' OR e.schema_name LIKE $1),

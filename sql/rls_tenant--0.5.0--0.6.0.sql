@@ -206,7 +206,7 @@ CREATE OR REPLACE FUNCTION rls_tenant.audit_speed(OUT rule text, OUT severity te
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH RECURSIVE tenant AS MATERIALIZED (
-    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.part_of::oid AS part_of, a.attnum AS tenant_attribute, a.attgenerated
+    SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name, t.tenant_column, t.ancestor::oid AS ancestor, a.attnum AS tenant_attribute, a.attgenerated
     FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column),
   source AS MATERIALIZED (
@@ -243,7 +243,7 @@ AS $$
   SELECT 'no_tenant_index', NULL, 'table', t.nspname, t.relname, t.full_name, format('no index leads with %I', t.tenant_column),
     CASE WHEN t.attgenerated = 'v' THEN '/* make the tenant column a stored one: no index can hold a virtual generated column */' ELSE format('CREATE INDEX ON %s (%I);', t.full_name, t.tenant_column) END
   FROM tenant t
-  WHERE t.part_of IS NULL AND t.tenant_attribute IS NOT NULL
+  WHERE t.ancestor IS NULL AND t.tenant_attribute IS NOT NULL
     AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)  -- else protect() will make one
     AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
                     WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = t.tenant_attribute AND m.amname = 'btree')

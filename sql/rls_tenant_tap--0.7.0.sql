@@ -137,7 +137,7 @@ BEGIN
       'member', EXISTS (SELECT FROM pg_policy p JOIN pg_depend d ON (d.classid, d.objid) = ('pg_policy'::regclass, p.oid)
         JOIN pg_proc f ON (d.refclassid, d.refobjid) = ('pg_proc'::regclass, f.oid)
         WHERE p.polrelid = relation AND f.pronamespace = 'rls_tenant'::regnamespace AND f.proname = 'is_member'),
-      'part', EXISTS (SELECT FROM rls_tenant.tenant_tables() t WHERE t.relation = $1 AND t.part_of IS NOT NULL),
+      'part', EXISTS (SELECT FROM rls_tenant.tenant_tables() t WHERE t.relation = $1 AND t.ancestor IS NOT NULL),
       'type', max(format_type(atttypid, atttypmod)) FILTER (WHERE attname = chosen),
       'default', coalesce(bool_or(atthasdef) FILTER (WHERE attname = chosen), false),
       'identity', bool_or(attidentity = 'a'),

@@ -1,17 +1,17 @@
 // The module: its magic block, and _PG_init with one line per part of it.
 
-#include "prelude.hpp"
+#include "postgres/prelude.hpp"
 
-#include "context.hpp"
-#include "execution.hpp"
-#include "functions.hpp"
-#include "guard.hpp"
-#include "membership.hpp"
-#include "pins.hpp"
-#include "plan_constant.hpp"
-#include "planning.hpp"
-#include "tenant_table.hpp"
-#include "transaction.hpp"
+#include "context/context.hpp"
+#include "query/executor_hooks.hpp"
+#include "context/own_functions.hpp"
+#include "guard/guard.hpp"
+#include "membership/membership_functions.hpp"
+#include "context/pinned_context.hpp"
+#include "query/plan_constant.hpp"
+#include "query/planner_hook.hpp"
+#include "policy/tenancy.hpp"
+#include "postgres/transaction_end.hpp"
 
 extern "C" {
 __attribute__((visibility("default"))) const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME();

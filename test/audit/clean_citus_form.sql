@@ -4,4 +4,4 @@ CREATE INDEX ON orders (tenant_id);
 ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app;
 CREATE POLICY floor ON orders AS RESTRICTIVE USING (tenant_id = rls_tenant.current_tenant_uuid());
-CREATE POLICY everybody ON orders USING (tenant_id = rls_tenant.current_tenant_uuid() AND rls_tenant.isolated());
+CREATE POLICY everybody ON orders USING (tenant_id = rls_tenant.current_tenant_uuid() AND rls_tenant.with_tenant_isolation());

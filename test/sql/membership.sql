@@ -233,11 +233,11 @@ SELECT rls_tenant.add_membership('split', 'split', 'user_id', 'g');
 CREATE TABLE parent (user_id int, g int);
 CREATE TABLE child () INHERITS (parent);
 SELECT rls_tenant.add_membership('parent', 'parent', 'user_id', 'g');
-SELECT name, kept, detail FROM rls_tenant.membership_sources() WHERE relation IN ('split'::regclass, 'split_1', 'parent');
+SELECT name, cached, detail FROM rls_tenant.membership_sources() WHERE relation IN ('split'::regclass, 'split_1', 'parent');
 CREATE TABLE split_3 PARTITION OF split FOR VALUES IN (3);
 CREATE TABLE later () INHERITS (parent);
 ALTER TABLE split_1 DISABLE TRIGGER rls_tenant_membership;
-SELECT name, kept, detail FROM rls_tenant.membership_sources() WHERE relation IN ('split'::regclass, 'split_1', 'parent');
+SELECT name, cached, detail FROM rls_tenant.membership_sources() WHERE relation IN ('split'::regclass, 'split_1', 'parent');
 SELECT rls_tenant.drop_membership('part'), rls_tenant.drop_membership('split'), rls_tenant.drop_membership('parent');
 SELECT tgrelid::regclass FROM pg_trigger WHERE tgfoid = 'rls_tenant.note_membership_change'::regproc AND tgrelid::regclass::text IN ('split', 'split_1', 'split_3', 'parent', 'child');
 

@@ -94,7 +94,7 @@ SELECT rls_tenant.add_membership('project', 'project_member', 'user_id', 'projec
 INSERT INTO project_member SELECT '00000000-0000-0000-0000-000000000001', v.* FROM (VALUES ('always', false, NULL),
   ('past', false, now() - interval '1 second'), ('still', false, now() + interval '1 day'), ('suspended', true, NULL)) v;
 BEGIN; SET LOCAL rls_tenant.user_id = '00000000-0000-0000-0000-000000000001'; SELECT rls_tenant.member_groups_text('project'); COMMIT;
-SELECT name, relation, kept, detail FROM rls_tenant.membership_sources();
+SELECT name, relation, cached, detail FROM rls_tenant.membership_sources();
 
 SET client_min_messages = warning;
 DROP SCHEMA examples CASCADE;

@@ -67,7 +67,7 @@ RESET ROLE;
 SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity, string_agg(polname, ' ' ORDER BY polname)
 FROM pg_class c LEFT JOIN pg_policy ON polrelid = c.oid WHERE relnamespace = 'part'::regnamespace AND relkind IN ('r', 'p')
 GROUP BY 1, 2 ORDER BY 1;
-SELECT relation, tenant_column, part_of FROM rls_tenant.tenant_tables() WHERE relation::text LIKE '%reading%' ORDER BY relation::text;
+SELECT relation, tenant_column, ancestor FROM rls_tenant.tenant_tables() WHERE relation::text LIKE '%reading%' ORDER BY relation::text;
 
 -- Rows find their partition, and a tenant sees its own.
 SET ROLE regress_part_app;

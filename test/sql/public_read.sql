@@ -194,7 +194,7 @@ SELECT rls_tenant.protect('other', 'Org', public_read => 'state IN (''open'', ''
 COMMIT;
 SELECT pg_temp.policies('other');
 SELECT rls_tenant.protect_sql('other'), rls_tenant.public_condition('other');
-SELECT relation, tenant_column, part_of FROM rls_tenant.tenant_tables() WHERE relation IN ('doc'::regclass, 'other'::regclass) ORDER BY 1;
+SELECT relation, tenant_column, ancestor FROM rls_tenant.tenant_tables() WHERE relation IN ('doc'::regclass, 'other'::regclass) ORDER BY 1;
 BEGIN;
 ALTER POLICY tenant_isolation_update ON other TO regress_public_app;
 SELECT rls_tenant.protect_sql('other', 'Org', public_read => 'state IN (''open'', ''closed'') OR state IS NULL');
@@ -216,7 +216,7 @@ BEGIN
     'NOT false', 'EXISTS (SELECT FROM member)', 'id IN (SELECT user_id FROM member)', 'id = (SELECT 1)',
     'note = current_setting(''x.y'')', 'note = current_setting(''x.y'', true)', 'note = current_user', 'note = session_user', 'note = current_schema',
     'tenant_id = rls_tenant.current_tenant_bigint()', 'is_published AND rls_tenant.current_tenant_bigint() IS NOT NULL',
-    'note = rls_tenant.current_user_text()', 'rls_tenant.is_member(tenant_id)', 'note = rls_tenant.tenant_setting()', 'rls_tenant.isolated() AND is_published',
+    'note = rls_tenant.current_user_text()', 'rls_tenant.is_member(tenant_id)', 'note = rls_tenant.tenant_setting()', 'rls_tenant.with_tenant_isolation() AND is_published',
     'random() < 0.5 AND is_published', 'published_at <= clock_timestamp()', 'published_at::date <= current_date', 'published_at <= localtimestamp',
     'published_at < now() - interval ''1 day''', 'published_at::text > ''2020''', 'stable_true(is_published)', 'with_default(is_published)',
     'tableoid = 1', 'xmin::text = note', 'doc IS NOT NULL', 'doc = doc', 'is_published::trap', 'note::int > 3', 'note::boolean', '(''{"a": 1}''::jsonb || note::jsonb) ? ''a''', '(ARRAY[note])::int[] = ''{1}''', 'inet_client_addr() IS NULL AND is_published',

@@ -101,7 +101,7 @@ sub picture {
     q{SELECT indexdef FROM pg_indexes WHERE schemaname = 'shop' ORDER BY 1},
     q{SELECT * FROM rls_tenant.exemption ORDER BY 1, 2},
     q{SELECT * FROM rls_tenant.membership_source ORDER BY 1},
-    q{SELECT name, kept, detail FROM rls_tenant.membership_sources()},
+    q{SELECT name, cached, detail FROM rls_tenant.membership_sources()},
     q{SELECT tgrelid::regclass, pg_get_triggerdef(oid), tgenabled FROM pg_trigger
       WHERE tgname = 'rls_tenant_membership' ORDER BY tgrelid::regclass::text},
     q{SELECT evtname, evtevent, evtenabled, evtfoid::regproc FROM pg_event_trigger ORDER BY 1},

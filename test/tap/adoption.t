@@ -200,8 +200,8 @@ sub all_ways {
 }
 all_ways('in transition', old => '1|1', new => '1|1', none => '55000', wrong => '22P02');
 like(as_tenant('old', 'EXPLAIN (COSTS OFF) SELECT * FROM orders'), qr/InitPlan 1.*Index Cond: \(org_id = /s, 'the tenant is found once a statement, and an index by it');
-like(value($dba, q{SELECT detail FROM rls_tenant.guard_status() WHERE item = 'exempt: in transition'}), qr/public\.customer \(not_confined, rls_not_forced, no_tenant_column\)/,
-  'guard_status() tells of the transition');
+like(value($dba, q{SELECT detail FROM rls_tenant.status() WHERE item = 'exempt: in transition'}), qr/public\.customer \(not_confined, rls_not_forced, no_tenant_column\)/,
+  'status() tells of the transition');
 like(rows($dba, q{SELECT rule, object FROM rls_tenant.audit('public', accepted => true) WHERE severity = 'accepted'}), qr/^not_confined\|public\.customer$/m, 'and so does the audit');
 $answers = take_and_undo('around', undef, @bare);
 like($answers, qr/^view_bypass\|public\.open_order\|/m, 'the guide shows what stands around the tables');

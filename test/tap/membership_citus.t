@@ -29,14 +29,14 @@ sub access {
   return value($db, q{SELECT pg_get_expr(polqual, polrelid) FROM pg_policy
     WHERE polrelid = 'doc'::regclass AND polname = 'tenant_access'});
 }
-is(access(), '(rls_tenant.isolated() AND (note IS NOT NULL))', 'without Citus tenant_access carries the access alone');
-is(rows($db, 'SELECT kept FROM rls_tenant.membership_sources()'), '1', 'and answers are kept');
+is(access(), '(rls_tenant.with_tenant_isolation() AND (note IS NOT NULL))', 'without Citus tenant_access carries the access alone');
+is(rows($db, 'SELECT cached FROM rls_tenant.membership_sources()'), '1', 'and answers are cached');
 $db->do('CREATE EXTENSION citus');
 $db = $server->connect('citus');
-is(rows($db, 'SELECT kept, detail FROM rls_tenant.membership_sources()'), '0|Citus may change its tables where no trigger fires',
+is(rows($db, 'SELECT cached, detail FROM rls_tenant.membership_sources()'), '0|Citus may change its tables where no trigger fires',
   'with it none is kept: a revoked membership would not end');
 $db->do(q{SELECT rls_tenant.protect('doc')});
-is(access(), '(rls_tenant.is_member(tenant_id) AND (rls_tenant.isolated() AND (note IS NOT NULL)))',
+is(access(), '(rls_tenant.is_member(tenant_id) AND (rls_tenant.with_tenant_isolation() AND (note IS NOT NULL)))',
   'with it protect() adds the check, and keeps the access');
 is(rows($db, q{SELECT * FROM rls_tenant.protect_sql('doc')}), '', 'and then there is nothing more to do');
 $db->do('DROP POLICY tenant_isolation ON doc');

@@ -1,0 +1,466 @@
+// The context settings: their hooks, the latch, and their end with the transaction.
+
+#include "context/context.hpp"
+
+#include "postgres/transaction_end.hpp"
+
+namespace rls_tenant {
+
+ContextSlot context_slots[setting_count];
+
+namespace {
+
+struct SettingWords {
+  const char *word;
+  const char *name;
+  const char *type_name;
+  const char *description;
+  const char *type_description;
+};
+
+constexpr SettingWords words[setting_count] = {
+    {"tenant", "rls_tenant.tenant_id", "rls_tenant.tenant_type", "The tenant that the transaction stands for.",
+     "The type that every tenant's id must have."},
+    {"account", "rls_tenant.account_id", "rls_tenant.account_type", "The account that the transaction stands for.",
+     "The type that every account's id must have."},
+    {"user", "rls_tenant.user_id", "rls_tenant.user_type", "The user that the transaction stands for.",
+     "The type that every user's id must have."},
+};
+
+const config_enum_entry type_options[] = {{"any", static_cast<int>(ValueType::any), false},
+                                          {"uuid", static_cast<int>(ValueType::uuid), false},
+                                          {"bigint", static_cast<int>(ValueType::bigint), false},
+                                          {"text", static_cast<int>(ValueType::text), false},
+                                          {nullptr, 0, false}};
+
+enum MissingContext { missing_error, missing_null };
+const config_enum_entry missing_options[] = {
+    {"error", missing_error, false}, {"null", missing_null, false}, {nullptr, 0, false}};
+
+char *setting_texts[setting_count];
+int setting_types[setting_count];
+int missing_context = missing_error;
+bool one_tenant = true;
+
+// While the library loads: a session-level value from before must not come back as a context.
+bool drop_next_session_value = false;
+
+ProcessUtility_hook_type previous_utility = nullptr;
+
+void (*watcher)(Setting) = nullptr;
+void (*holder)(Setting, const ContextValue *) = nullptr;
+
+ContextSlot &slot_of(Setting setting) { return context_slots[static_cast<int>(setting)]; }
+const SettingWords &words_of(Setting setting) { return words[static_cast<int>(setting)]; }
+
+// The value that a slot's setting has now; nullptr if it is unset.
+const ContextValue *present(const ContextSlot &slot) {
+  return slot.extra != nullptr && slot.extra->length() > 0 ? slot.extra : nullptr;
+}
+
+// "tenant "a"" or "no tenant", for a DETAIL.
+const char *named(Setting setting, const ContextValue *value) {
+  if (value == nullptr) return psprintf("no %s", setting_word(setting));
+  return psprintf("%s \"%s\"", setting_word(setting), value->bytes());
+}
+
+// When the context may change; the word of the setting is to be filled in.
+const char *change_hint() {
+  return one_tenant ? "End the transaction first: one transaction reads one %s."
+                    : "Change it between statements: one statement reads one %s.";
+}
+
+// Whether a value comes from the session or its client, not from a default that a DBA set.
+bool set_by_session(GucSource source) { return source >= PGC_S_INTERACTIVE; }
+
+// Puts the canonical form of a declared uuid or bigint in the place of what was written: one tenant has one text.
+bool canonical_text(ValueType type, ContextValue *value, char **newval) {
+  char text[64];
+  if (type == ValueType::uuid && value->is_uuid) {
+    print_uuid(value->uuid, text);
+  } else if (type == ValueType::bigint && value->is_bigint) {
+    snprintf(text, sizeof text, INT64_FORMAT, value->bigint);
+  } else {
+    return true;
+  }
+  if (strcmp(text, *newval) == 0) return true;
+  const size_t length = strlen(text);
+  char *canonical = static_cast<char *>(compat::guc_allocate(length + 1));
+  if (canonical == nullptr) return false;
+  memcpy(canonical, text, length + 1);
+  compat::guc_release(*newval);
+  *newval = canonical;
+  parse_context_value(canonical, length, value);
+  return true;
+}
+
+// Refuses a value because of where it comes from or because this transaction has read another one.
+bool check_change(Setting setting, const ContextValue *value, GucSource source) {
+  if (InitializingParallelWorker || source == PGC_S_TEST) return true;  // a worker restores what its leader was allowed
+  if (IsParallelWorker() && set_by_session(source) && !same_context_value(present(slot_of(setting)), value)) {
+    // By a function's SET clause, whose reading the leader would not hear of.
+    GUC_check_errcode(ERRCODE_ACTIVE_SQL_TRANSACTION);
+    GUC_check_errmsg("%s cannot change in a parallel worker", setting_name(setting));
+    GUC_check_errdetail("Its leader reads one %s and cannot know of another.", setting_word(setting));
+    GUC_check_errhint("Mark the function that sets it PARALLEL UNSAFE.");
+    return false;
+  }
+  if (source == PGC_S_CLIENT && value != nullptr) {
+    GUC_check_errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
+    GUC_check_errmsg("%s cannot be set by a connection option", setting_name(setting));
+    GUC_check_errdetail("A context lasts one transaction; a connection may be handed on to another tenant.");
+    GUC_check_errhint(
+        "Use SET LOCAL inside a transaction, or SELECT rls_tenant.set_context(...); a DBA can pin a role by ALTER "
+        "ROLE.");
+    return false;
+  }
+  const ContextSlot &slot = slot_of(setting);
+  if (set_by_session(source) && slot.latched && (one_tenant || slot.running > 0) &&
+      !same_context_value(slot.reading, value)) {
+    GUC_check_errcode(ERRCODE_ACTIVE_SQL_TRANSACTION);
+    GUC_check_errmsg("%s cannot change after it has been read", setting_name(setting));
+    if (slot.reading == nullptr) {
+      GUC_check_errdetail("This %s has read it while it was unset.", one_tenant ? "transaction" : "statement");
+    } else {
+      GUC_check_errdetail("This %s has read %s \"%s\".", one_tenant ? "transaction" : "statement",
+                          setting_word(setting), slot.reading->bytes());
+    }
+    GUC_check_errhint(change_hint(), setting_word(setting));
+    return false;
+  }
+  return true;
+}
+
+// Refuses the value that the session had before the library was loaded.
+bool drop_session_value(Setting setting) {
+  drop_next_session_value = false;  // an empty one, too: it would hide what a DBA has pinned
+  GUC_check_errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
+  GUC_check_errmsg("a value of %s that was set for the session is dropped", setting_name(setting));
+  GUC_check_errdetail("It was set before the library rls_tenant was loaded, and a context lasts one transaction.");
+  GUC_check_errhint("Use SET LOCAL inside a transaction, or SELECT rls_tenant.set_context(...).");
+  return false;
+}
+
+// The check hook: reads the text once, into the extra.
+bool check_setting(Setting setting, char **newval, void **extra, GucSource source) {
+  if (drop_next_session_value && set_by_session(source)) return drop_session_value(setting);
+  const char *text = *newval != nullptr ? *newval : "";
+  const size_t length = strlen(text);
+  if (length == 0 && source == PGC_S_DEFAULT) return true;
+  const char *fault = context_text_fault(text, length);
+  if (fault != nullptr) {
+    GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+    GUC_check_errmsg("invalid value for %s", setting_name(setting));  // not repeated: it may be long or unprintable
+    GUC_check_errdetail("%s", fault);
+    GUC_check_errhint("An id is at most 255 bytes of text without control characters.");
+    return false;
+  }
+  ContextValue parsed;
+  parse_context_value(text, length, &parsed);
+  const ValueType type = setting_type(setting);
+  if (length > 0 && !context_value_fits(parsed, type)) {
+    GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+    GUC_check_errmsg("invalid value for %s: \"%s\"", setting_name(setting), text);
+    GUC_check_errdetail("It is no %s, which %s demands.", value_type_name(type), words_of(setting).type_name);
+    GUC_check_errhint("Set the id of the %s as a valid %s.", setting_word(setting), value_type_name(type));
+    return false;
+  }
+  if (!canonical_text(type, &parsed, newval)) return false;
+  parsed.source = source;
+  if (!check_change(setting, length > 0 ? &parsed : nullptr, source)) return false;
+  // Last of all: PostgreSQL does not release the extra of a value that was refused.
+  const size_t size = context_value_size(parsed.length());
+  *extra = compat::guc_allocate(size);
+  if (*extra == nullptr) return false;
+  memcpy(*extra, &parsed, size);
+  return true;
+}
+
+// Copies of values that were read. They outlive the transaction where a procedure has ended it: an argument of CALL may
+// point to one until the procedure returns. Many of them (a procedure that goes through all tenants) are shared by
+// text.
+MemoryContext copies_memory = nullptr;
+int copies = 0;
+HTAB *copies_by_text = nullptr;
+constexpr int copies_unshared = 8;
+
+struct SharedCopy {
+  char text[max_context_bytes + 1];
+  const ContextValue *copy;
+};
+
+const ContextValue *make_copy(const ContextValue *value) {
+  const size_t size = context_value_size(value->length());
+  void *copy = MemoryContextAlloc(copies_memory, size);
+  memcpy(copy, value, size);
+  return static_cast<const ContextValue *>(copy);
+}
+
+// A copy of the value that nothing frees or overwrites before release_copies().
+const ContextValue *kept_copy(const ContextValue *value) {
+  if (copies_memory == nullptr) {
+    copies_memory = AllocSetContextCreate(TopMemoryContext, "rls_tenant context", ALLOCSET_SMALL_SIZES);
+  }
+  if (++copies <= copies_unshared) return make_copy(value);
+  if (copies_by_text == nullptr) {
+    HASHCTL control = {};
+    control.keysize = sizeof(SharedCopy::text);
+    control.entrysize = sizeof(SharedCopy);
+    control.hcxt = copies_memory;
+    copies_by_text = hash_create("rls_tenant contexts", 64, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+  }
+  bool found;
+  SharedCopy *entry = static_cast<SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_ENTER, &found));
+  if (!found) entry->copy = make_copy(value);
+  return entry->copy;
+}
+
+void release_copies() {
+  if (copies == 0) return;
+  copies = 0;
+  copies_by_text = nullptr;
+  MemoryContextReset(copies_memory);
+}
+
+// Whether a transaction ends within a statement that goes on: a procedure or DO block that commits.
+bool statement_goes_on() { return PortalIsValid(ActivePortal) || SPI_inside_nonatomic_context(); }
+
+// From here on a read must look again.
+void make_unready(ContextSlot *slot) {
+  slot->ready = nullptr;
+  slot->ready_uuid = nullptr;
+  slot->ready_bigint = nullptr;
+}
+
+// The assign hook: takes over what the check hook read.
+void assign_setting(Setting setting, void *extra) {
+  ContextSlot &slot = slot_of(setting);
+  slot.extra = static_cast<const ContextValue *>(extra);
+  make_unready(&slot);
+  note_transaction();
+  if (watcher != nullptr) watcher(setting);
+}
+
+// Where an unset context begins to be read as NULL, that is a change of what a read gives.
+void assign_missing_context(int value, void *) {
+  missing_context = value;  // before PostgreSQL does it, for the watcher
+  if (watcher == nullptr) return;
+  for (Setting setting : all_settings) watcher(setting);
+}
+
+template <Setting setting>
+bool check_hook(char **newval, void **extra, GucSource source) {
+  return check_setting(setting, newval, extra, source);
+}
+
+template <Setting setting>
+void assign_hook(const char *, void *extra) {
+  assign_setting(setting, extra);
+}
+
+// Whether the session gave a placeholder a value before the current transaction: the bottom of its stack says so.
+// A value taken back to its default has the session as its source, too, and comes to no check hook.
+bool has_session_value(const config_generic *placeholder) {
+  const guc_stack *stack = placeholder->stack;
+  if (stack == nullptr) {
+    return set_by_session(placeholder->source) &&
+           *reinterpret_cast<const config_string *>(placeholder)->variable != nullptr;
+  }
+  while (stack->prev != nullptr) stack = stack->prev;
+  return set_by_session(stack->source) && stack->prior.val.stringval != nullptr;
+}
+
+template <Setting setting>
+void define_setting() {
+  constexpr int index = static_cast<int>(setting);
+  const config_generic *placeholder = compat::find_setting(words[index].name);
+  drop_next_session_value =
+      placeholder != nullptr && (placeholder->flags & GUC_CUSTOM_PLACEHOLDER) != 0 && has_session_value(placeholder);
+  DefineCustomStringVariable(words[index].name, words[index].description,
+                             "It lasts one transaction: use SET LOCAL or rls_tenant.set_context().",
+                             &setting_texts[index], "", PGC_USERSET, 0, check_hook<setting>, assign_hook<setting>,
+                             nullptr);
+  drop_next_session_value = false;
+  context_slots[index].record = compat::find_setting(words[index].name);
+}
+
+template <Setting setting>
+void define_setting_type() {
+  constexpr int index = static_cast<int>(setting);
+  DefineCustomEnumVariable(words[index].type_name, words[index].type_description,
+                           "A value of another type is refused when it is set.", &setting_types[index],
+                           static_cast<int>(ValueType::any), type_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+}
+
+// Takes back what the transaction set for longer than itself; SET LOCAL ends by itself.
+void end_context() {
+  for (Setting setting : all_settings) {
+    // What the transaction left alone needs nothing, and SET LOCAL ends by itself, unless it only masks a SET.
+    const guc_stack *stack = slot_of(setting).record->stack;
+    if (stack == nullptr || (stack->state == GUC_LOCAL && stack->prev == nullptr)) continue;
+    set_config_option(setting_name(setting), nullptr, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, ERROR, false);
+  }
+}
+
+// Forgets what was read.
+void forget_readings() {
+  for (ContextSlot &slot : context_slots) {
+    make_unready(&slot);
+    slot.reading = nullptr;
+    slot.latched = false;
+    slot.running = 0;
+  }
+  if (!statement_goes_on()) {
+    release_copies();
+  } else if (copies > 0) {
+    note_transaction();
+  }
+}
+
+void at_transaction_event(XactEvent event) {
+  switch (event) {
+    case XACT_EVENT_PRE_COMMIT:
+    case XACT_EVENT_PRE_PREPARE:
+      // A worker restores its leader's settings in a transaction of its own and must keep them.
+      if (!IsParallelWorker()) end_context();
+      break;
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PREPARE:
+    case XACT_EVENT_PARALLEL_COMMIT:
+    case XACT_EVENT_PARALLEL_ABORT:
+      forget_readings();
+      break;
+    case XACT_EVENT_PARALLEL_PRE_COMMIT:
+      break;
+  }
+}
+
+// Refuses SET for a session: it would end with the transaction, which is not what was written.
+void refuse_session_set(const VariableSetStmt *statement) {
+  if (statement->is_local || statement->name == nullptr) return;
+  if (statement->kind != VAR_SET_VALUE && statement->kind != VAR_SET_CURRENT) return;
+  for (Setting setting : all_settings) {
+    if (pg_strcasecmp(statement->name, setting_name(setting)) != 0) continue;
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s cannot be set for a session", setting_name(setting)),
+             errdetail("A context lasts one transaction, so that a pooled connection hands nothing on."),
+             errhint("Use SET LOCAL %s inside a transaction, or SELECT rls_tenant.set_context(...).",
+                     setting_name(setting))));
+  }
+}
+
+void process_utility(PlannedStmt *statement, const char *text, bool read_only_tree, ProcessUtilityContext context,
+                     ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *qc) {
+  if (IsA(statement->utilityStmt, VariableSetStmt)) {
+    refuse_session_set(castNode(VariableSetStmt, statement->utilityStmt));
+  }
+  auto next = previous_utility != nullptr ? previous_utility : standard_ProcessUtility;
+  next(statement, text, read_only_tree, context, params, environment, dest, qc);
+}
+
+}  // namespace
+
+const char *setting_word(Setting setting) { return words_of(setting).word; }
+const char *setting_name(Setting setting) { return words_of(setting).name; }
+ValueType setting_type(Setting setting) { return static_cast<ValueType>(setting_types[static_cast<int>(setting)]); }
+const ContextValue *present_context(Setting setting) { return present(slot_of(setting)); }
+void on_context_change(void (*fn)(Setting)) { watcher = fn; }
+void set_read_check(void (*fn)(Setting, const ContextValue *)) { holder = fn; }
+
+void make_context_unready() {
+  for (ContextSlot &slot : context_slots) make_unready(&slot);
+}
+
+bool one_tenant_per_transaction() { return one_tenant; }
+bool missing_context_raises() { return missing_context == missing_error; }
+
+void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now) {
+  ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                  errmsg("the %s is no longer the one that was read before", setting_word(setting)),
+                  errdetail("Then it was %s; %s now says %s.", named(setting, before), setting_name(setting),
+                            named(setting, now)),
+                  errhint(change_hint(), setting_word(setting))));
+  pg_unreachable();
+}
+
+void raise_unfit_context(Setting setting, const char *text, const char *type) {
+  ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                  errmsg("the %s \"%s\" is no %s", setting_word(setting), text, type),
+                  errdetail("A function or policy asks for the %s as %s.", setting_word(setting), type),
+                  errhint("Set %s to a valid %s, or ask for it with the function of its own type.",
+                          setting_name(setting), type)));
+  pg_unreachable();
+}
+
+// Not inline: what the first read of a transaction does, and the first after each assignment.
+const ContextValue *read_context_slow(Setting setting) {
+  note_transaction();
+  ContextSlot &slot = slot_of(setting);
+  const ContextValue *now = present(slot);
+  if (holder != nullptr)
+    holder(setting, now);  // in a worker, too: that of CREATE INDEX has a leader who has read nothing
+  if (!slot.latched || !same_context_value(slot.reading, now)) {
+    if (slot.latched && (one_tenant || slot.running > 0)) raise_context_changed(setting, slot.reading, now);
+    if (now == nullptr && missing_context_raises()) {
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                      errmsg("no %s is set for this transaction", setting_word(setting)),
+                      errdetail("The setting %s is empty.", setting_name(setting)),
+                      errhint("Begin a transaction and run SET LOCAL %s = '...' in it, or SELECT "
+                              "rls_tenant.set_context(...).",
+                              setting_name(setting))));
+    }
+    const ValueType type = setting_type(setting);
+    if (now != nullptr && !context_value_fits(*now, type)) {  // it was set before the type was declared
+      ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                      errmsg("the %s \"%s\" is no %s", setting_word(setting), now->bytes(), value_type_name(type)),
+                      errdetail("%s demands it.", words_of(setting).type_name),
+                      errhint("Set %s to a valid %s.", setting_name(setting), value_type_name(type))));
+    }
+    slot.reading = now != nullptr ? kept_copy(now) : nullptr;
+    slot.latched = true;
+  }
+  slot.ready = slot.reading;
+  if (slot.reading != nullptr && slot.reading->is_uuid) slot.ready_uuid = &slot.reading->uuid;
+  if (slot.reading != nullptr && slot.reading->is_bigint) slot.ready_bigint = &slot.reading->bigint;
+  return slot.reading;
+}
+
+void context_running(SettingSet settings, int step) {
+  for (Setting setting : all_settings) {
+    if (settings & setting_bit(setting)) slot_of(setting).running += step;
+  }
+}
+
+void set_context_value(Setting setting, const char *value) {
+  const ContextSlot &slot = slot_of(setting);
+  if (value == nullptr && (slot.extra == nullptr || !set_by_session(slot.extra->source))) return;
+  set_config_option(setting_name(setting), value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+  if (value != nullptr && holder != nullptr) holder(setting, present(slot));
+  // Going back to the default asks no check hook.
+  if (value == nullptr && slot.latched && (one_tenant || slot.running > 0) &&
+      !same_context_value(slot.reading, present(slot))) {
+    raise_context_changed(setting, slot.reading, present(slot));
+  }
+}
+
+void context_init() {
+  define_setting_type<Setting::tenant>();
+  define_setting_type<Setting::account>();
+  define_setting_type<Setting::user>();
+  DefineCustomEnumVariable("rls_tenant.missing_context", "What reading a context that is not set does.",
+                           "error: it raises; null: it gives NULL, so that no row is visible.", &missing_context,
+                           missing_error, missing_options, PGC_SUSET, 0, nullptr, assign_missing_context, nullptr);
+  DefineCustomBoolVariable("rls_tenant.one_tenant_per_transaction",
+                           "Binds a transaction to the first tenant, account and user that it reads.",
+                           "Off, for test suites and batch workers, binds each statement only.", &one_tenant, true,
+                           PGC_SUSET, 0, nullptr, nullptr, nullptr);
+  define_setting<Setting::tenant>();
+  define_setting<Setting::account>();
+  define_setting<Setting::user>();
+  at_end_of_transaction(at_transaction_event);
+  previous_utility = ProcessUtility_hook;
+  ProcessUtility_hook = process_utility;
+}
+
+}  // namespace rls_tenant

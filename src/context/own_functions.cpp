@@ -1,0 +1,226 @@
+// The OIDs of the extension's own functions. A plan that contains one of them is known by its dependencies.
+
+#include "context/own_functions.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+constexpr const char *getter_words[getter_count] = {"uuid", "bigint", "text"};
+
+// What one function means for a plan that depends on it.
+struct KnownFunction {
+  uint32 hash;  // under which PostgreSQL notes the dependency
+  SettingSet settings;
+  bool memberships;
+};
+
+// The types that a group may have in is_member() and its kin.
+constexpr Oid group_types[] = {UUIDOID, INT8OID, INT4OID, INT2OID, TEXTOID};
+constexpr int group_type_count = lengthof(group_types);
+
+constexpr int functions_per_setting = 1 + 2 * getter_count;
+constexpr int membership_functions = 3 * group_type_count + 2 * getter_count;
+
+SettingFunctions functions[setting_count];
+Oid membership_checks[group_type_count];  // is_member()
+Oid role_checks[group_type_count];        // has_role()
+Oid group_lists[getter_count];            // index_groups_uuid() and so on
+Oid membership_change = InvalidOid;
+Oid tenant_isolation = InvalidOid;
+KnownFunction known[setting_count * functions_per_setting + membership_functions];
+int known_count = 0;
+bool valid = false;
+
+// The function of that name in that schema with those arguments.
+Oid lookup(Oid schema, const char *name, const Oid *types, int count) {
+  oidvector *arguments = buildoidvector(types, count);
+  const Oid result = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+                                     PointerGetDatum(arguments), ObjectIdGetDatum(schema));
+  pfree(arguments);
+  return result;
+}
+
+void remember(Oid function, Setting setting, bool memberships) {
+  if (!OidIsValid(function)) return;
+  known[known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)), setting_bit(setting),
+                          memberships};
+}
+
+// The functions that read one setting.
+void look_up_setting(Oid schema, Setting setting) {
+  const Oid types[] = {TEXTOID};
+  SettingFunctions &mine = functions[static_cast<int>(setting)];
+  char name[NAMEDATALEN];
+  snprintf(name, sizeof name, "%s_setting", setting_word(setting));
+  mine.setting = lookup(schema, name, types, 0);
+  remember(mine.setting, setting, false);
+  for (int getter = 0; getter < getter_count; getter++) {
+    snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), getter_words[getter]);
+    mine.getter[getter] = lookup(schema, name, types, 1);
+    snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), getter_words[getter]);
+    mine.fast[getter] = lookup(schema, name, types, 0);
+    remember(mine.fast[getter], setting, false);
+  }
+}
+
+// The functions that ask about memberships, of the user in the context.
+void look_up_memberships(Oid schema) {
+  for (int i = 0; i < group_type_count; i++) {
+    const Oid types[] = {group_types[i], TEXTOID, TEXTOID};
+    membership_checks[i] = lookup(schema, "is_member", types, 2);
+    remember(membership_checks[i], Setting::user, true);
+    role_checks[i] = lookup(schema, "has_role", types, 3);
+    remember(role_checks[i], Setting::user, true);
+    remember(lookup(schema, "member_role", types, 2), Setting::user, true);
+  }
+  for (int i = 0; i < getter_count; i++) {
+    const Oid types[] = {TEXTOID, TEXTOID};
+    char name[NAMEDATALEN];
+    snprintf(name, sizeof name, "member_groups_%s", getter_words[i]);
+    remember(lookup(schema, name, types, 2), Setting::user, true);
+    snprintf(name, sizeof name, "index_groups_%s", getter_words[i]);
+    group_lists[i] = lookup(schema, name, types, 2);
+    remember(group_lists[i], Setting::user, true);
+  }
+  membership_change = lookup(schema, "note_membership_change", nullptr, 0);
+  tenant_isolation = lookup(schema, "with_tenant_isolation", nullptr, 0);
+}
+
+void look_up_all() {
+  known_count = 0;
+  memset(functions, 0, sizeof functions);
+  memset(membership_checks, 0, sizeof membership_checks);
+  memset(role_checks, 0, sizeof role_checks);
+  memset(group_lists, 0, sizeof group_lists);
+  membership_change = tenant_isolation = InvalidOid;
+  const Oid schema = get_namespace_oid(extension_schema, true);
+  if (!OidIsValid(schema)) return;
+  for (Setting setting : all_settings) look_up_setting(schema, setting);
+  look_up_memberships(schema);
+}
+
+// Looks up again until no invalidation came in between.
+void refresh() {
+  while (!valid) {
+    valid = true;
+    look_up_all();
+  }
+}
+
+// Whether a function is one of these, as they were known last.
+template <int count>
+bool was_one_of(const Oid (&functions)[count], Oid function) {
+  for (Oid candidate : functions) {
+    if (OidIsValid(candidate) && candidate == function) return true;
+  }
+  return false;
+}
+
+// Whether a function is one of these, as they are now.
+template <int count>
+bool is_one_of(const Oid (&functions)[count], Oid function) {
+  refresh();
+  return was_one_of(functions, function);
+}
+
+// What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
+constexpr int known_count_complete = setting_count * (1 + getter_count) + membership_functions;
+
+// A function changed: ours, or, while we do not know them all, perhaps ours from now on.
+void on_function_change(Datum, int, uint32 hash) {
+  if (hash == constant_plan_hash) return;  // no function: the context has changed
+  if (hash == 0 || known_count < known_count_complete) {
+    valid = false;
+    return;
+  }
+  for (int i = 0; i < known_count; i++) {
+    if (known[i].hash == hash) valid = false;
+  }
+}
+
+void on_schema_change(Datum, int, uint32) { valid = false; }
+
+}  // namespace
+
+const SettingFunctions *setting_functions(Setting setting) {
+  refresh();
+  return &functions[static_cast<int>(setting)];
+}
+
+const SettingFunctions *remembered_setting_functions(Setting setting) { return &functions[static_cast<int>(setting)]; }
+
+bool was_membership_check(Oid function) { return was_one_of(membership_checks, function); }
+
+PlanReads what_plan_reads(const PlannedStmt *plan) {
+  PlanReads result = {};
+  if (plan->invalItems == NIL) return result;
+  refresh();
+  const ListCell *cell;
+  foreach (cell, plan->invalItems) {
+    const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
+    if (item->cacheId == constant_plan_cache) {
+      result.settings |= 1u << (item->hashValue & ((1u << constant_setting_bits) - 1));
+      result.constants = true;
+    }
+    if (item->cacheId != PROCOID) continue;
+    for (int i = 0; i < known_count; i++) {
+      if (known[i].hash != item->hashValue) continue;
+      result.settings |= known[i].settings;
+      result.memberships |= known[i].memberships;
+    }
+  }
+  return result;
+}
+
+bool is_getter(Oid function, Setting *setting, Getter *type) {
+  refresh();
+  for (Setting candidate : all_settings) {
+    const SettingFunctions &mine = functions[static_cast<int>(candidate)];
+    for (int i = 0; i < getter_count; i++) {
+      if (!OidIsValid(function) || (function != mine.getter[i] && function != mine.fast[i])) continue;
+      *setting = candidate;
+      *type = static_cast<Getter>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
+SettingSet what_function_reads(Oid function) {
+  Setting setting;
+  Getter type;
+  if (is_getter(function, &setting, &type)) return setting_bit(setting);
+  const uint32 hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
+  for (int i = 0; i < known_count; i++) {
+    if (known[i].hash == hash) return known[i].settings;
+  }
+  return 0;
+}
+
+bool is_tenant_isolation_call(const Node *expression) {
+  if (expression == nullptr || !IsA(expression, FuncExpr)) return false;
+  refresh();
+  return OidIsValid(tenant_isolation) && reinterpret_cast<const FuncExpr *>(expression)->funcid == tenant_isolation;
+}
+
+Oid change_function() {
+  refresh();
+  return membership_change;
+}
+
+Oid groups_function(Getter type) {
+  refresh();
+  return group_lists[static_cast<int>(type)];
+}
+
+bool is_membership_check(Oid function) { return is_one_of(membership_checks, function); }
+bool is_role_check(Oid function) { return is_one_of(role_checks, function); }
+bool is_group_list(Oid function) { return is_one_of(group_lists, function); }
+
+void functions_init() {
+  CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
+  CacheRegisterSyscacheCallback(NAMESPACENAME, on_schema_change, 0);
+}
+
+}  // namespace rls_tenant

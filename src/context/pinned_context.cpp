@@ -1,0 +1,196 @@
+// Who may pin a context, and that the pinned stay where they are.
+
+#include "context/pinned_context.hpp"
+
+#include "postgres/catalog.hpp"
+#include "context/context.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+// Whether "name=value" is one of ours.
+bool is_context(const char *pin) {
+  for (Setting setting : all_settings) {
+    const size_t length = strlen(setting_name(setting));
+    if (pg_strncasecmp(pin, setting_name(setting), length) == 0 && (pin[length] == '=' || pin[length] == '\0'))
+      return true;
+  }
+  return false;
+}
+
+// The settings of one row of pg_db_role_setting, as "name=value".
+template <typename Fn>
+void for_settings(HeapTuple tuple, TupleDesc description, Fn fn) {
+  bool isnull;
+  const Datum array = heap_getattr(tuple, Anum_pg_db_role_setting_setconfig, description, &isnull);
+  if (isnull) return;
+  Datum *elements;
+  bool *nulls;
+  int count;
+  deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+  for (int i = 0; i < count; i++) {
+    if (!nulls[i]) fn(TextDatumGetCString(elements[i]));
+  }
+}
+
+// Runs fn(form, setting) on what pg_db_role_setting says for a role, in whatever database; InvalidOid: for databases.
+template <typename Fn>
+void for_settings_of(Oid role, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Relation catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    const Form_pg_db_role_setting form = reinterpret_cast<Form_pg_db_role_setting>(GETSTRUCT(tuple));
+    if (form->setrole != role) continue;
+    for_settings(tuple, RelationGetDescr(catalog), [&](const char *text) { fn(form, text); });
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+}
+
+// Whether something is pinned for a role, in whatever database; InvalidOid: for databases.
+bool has_pin(Oid role) {
+  bool found = false;
+  for_settings_of(role, [&](Form_pg_db_role_setting, const char *text) { found |= is_context(text); });
+  return found;
+}
+
+// What one setting is pinned to.
+struct Pinned {
+  bool pinned;
+  bool in_database;   // by ALTER ROLE … IN DATABASE, which outranks the other
+  const char *fault;  // why it cannot be read
+  ContextValue value;
+};
+Pinned pinned[setting_count];
+Oid pinned_role = InvalidOid;  // the session user of whom `pinned` tells
+
+// Reads the text of a pin.
+Pinned read_pin(const char *text, bool in_database) {
+  Pinned pin = {};
+  const size_t length = strlen(text);
+  pin.pinned = length > 0;  // empty is no context: it takes a pin for all databases away in this one
+  pin.in_database = in_database;
+  pin.fault = context_text_fault(text, length);
+  if (pin.fault == nullptr) parse_context_value(text, length, &pin.value);
+  return pin;
+}
+
+// Reads what the session user is pinned to; superusers are held to nothing.
+void read_pins(Oid role) {
+  Pinned found[setting_count] = {};
+  const auto read = [&](Form_pg_db_role_setting form, const char *text) {
+    if (OidIsValid(form->setdatabase) && form->setdatabase != MyDatabaseId) return;
+    for (Setting setting : all_settings) {
+      const size_t length = strlen(setting_name(setting));
+      if (pg_strncasecmp(text, setting_name(setting), length) != 0 || text[length] != '=') continue;
+      Pinned &pin = found[static_cast<int>(setting)];
+      const bool in_database = OidIsValid(form->setdatabase);
+      if (in_database || !pin.in_database) pin = read_pin(text + length + 1, in_database);
+    }
+  };
+  if (!superuser_arg(role)) for_settings_of(role, read);
+  memcpy(pinned, found, sizeof pinned);
+  pinned_role = role;
+}
+
+// Whether two values are the same id, in whatever spelling its type allows.
+bool same_id(Setting setting, const ContextValue &left, const ContextValue &right) {
+  switch (setting_type(setting)) {
+    case ValueType::uuid:
+      return left.is_uuid && right.is_uuid && memcmp(&left.uuid, &right.uuid, sizeof(pg_uuid_t)) == 0;
+    case ValueType::bigint:
+      return left.is_bigint && right.is_bigint && left.bigint == right.bigint;
+    default:
+      return same_context_value(&left, &right);
+  }
+}
+
+[[noreturn]] void raise_pinned(Setting setting, const Pinned &pin, const char *fault, const ContextValue *now) {
+  const char *word = setting_word(setting), *name = setting_name(setting);
+  const char *role = GetUserNameFromId(pinned_role, true);
+  if (role == nullptr) role = psprintf("%u", pinned_role);  // dropped since it logged in
+  const char *alter = psprintf("ALTER ROLE %s%s%s", quote_identifier(role), pin.in_database ? " IN DATABASE " : "",
+                               pin.in_database ? quote_identifier(get_database_name(MyDatabaseId)) : "");
+  if (fault != nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("the %s that role \"%s\" is pinned to cannot be read", word, role), errdetail("%s", fault),
+                    errhint("A DBA can mend it, for new sessions: %s SET %s = '...';", alter, name)));
+  }
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                  errmsg("role \"%s\" is pinned to %s \"%s\"", role, word, pin.value.bytes()),
+                  now == nullptr ? errdetail("%s says no %s.", name, word)
+                                 : errdetail("%s says %s \"%s\".", name, word, now->bytes()),
+                  errhint("Set no other %s as this role. A DBA can take the pin away, for new sessions: %s RESET %s;",
+                          word, alter, name)));
+  pg_unreachable();
+}
+
+// Refuses to read another value than what the session user is pinned to.
+void hold(Setting setting, const ContextValue *now) {
+  const Oid role = GetSessionUserId();
+  if (unlikely(role != pinned_role)) read_pins(role);
+  const Pinned &pin = pinned[static_cast<int>(setting)];
+  if (likely(!pin.pinned)) return;
+  const char *fault = pin.fault;
+  const ValueType type = setting_type(setting);
+  if (fault == nullptr && !context_value_fits(pin.value, type)) {
+    fault = psprintf("\"%s\" is no %s.", pin.value.bytes(), value_type_name(type));
+  }
+  if (fault == nullptr && now != nullptr && same_id(setting, pin.value, *now)) return;
+  raise_pinned(setting, pin, fault, now);
+}
+
+// Superusers, and for other roles than themselves those that may alter roles. Who has logged in stays itself under SET
+// ROLE.
+bool is_dba(Oid role) {
+  return superuser() || (OidIsValid(role) && role != GetUserId() && role != GetSessionUserId() &&
+                         has_createrole_privilege(GetUserId()));
+}
+
+void check_pin(const Node *statement) {
+  const VariableSetStmt *set = nullptr;
+  Oid role = InvalidOid;
+  if (IsA(statement, AlterRoleSetStmt)) {
+    const AlterRoleSetStmt *alter = reinterpret_cast<const AlterRoleSetStmt *>(statement);
+    set = alter->setstmt;
+    if (alter->role != nullptr) role = get_rolespec_oid(alter->role, true);
+  } else if (IsA(statement, AlterDatabaseSetStmt)) {
+    set = reinterpret_cast<const AlterDatabaseSetStmt *>(statement)->setstmt;
+  }
+  if (set == nullptr || is_dba(role)) return;
+  if (set->kind == VAR_RESET_ALL ? !has_pin(role) : set->name == nullptr || !is_context(set->name)) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("only a DBA may pin a context, or take a pin away"),
+           errdetail("Transactions that set no context of their own would fall back to another one than before."),
+           errhint("Set the context in each transaction: SET LOCAL %s = '...'.", setting_name(Setting::tenant))));
+}
+
+ProcessUtility_hook_type previous_utility = nullptr;
+
+void process_utility(PlannedStmt *statement, const char *text, bool read_only_tree, ProcessUtilityContext context,
+                     ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *qc) {
+  check_pin(statement->utilityStmt);
+  const auto next = previous_utility != nullptr ? previous_utility : standard_ProcessUtility;
+  next(statement, text, read_only_tree, context, params, environment, dest, qc);
+}
+
+}  // namespace
+
+bool is_pinned(Setting setting) {
+  if (GetSessionUserId() != pinned_role) read_pins(GetSessionUserId());
+  return pinned[static_cast<int>(setting)].pinned;
+}
+
+void check_session_user() {
+  if (unlikely(GetSessionUserId() != pinned_role)) make_context_unready();
+}
+
+void pins_init() {
+  set_read_check(hold);
+  previous_utility = ProcessUtility_hook;
+  ProcessUtility_hook = process_utility;
+}
+
+}  // namespace rls_tenant

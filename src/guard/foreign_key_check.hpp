@@ -1,0 +1,12 @@
+// Foreign keys that were checked for the rows of one tenant only.
+#pragma once
+
+#include "postgres/catalog.hpp"
+
+namespace rls_tenant {
+
+// Refuses, or warns, where ALTER TABLE has checked a foreign key as a role that policies hold. subcommands: of
+// CollectedATSubcmd.
+void check_foreign_key_commands(Oid relid, List *subcommands, int level);
+
+}  // namespace rls_tenant

@@ -1,0 +1,76 @@
+// The answer to "which groups is this user in, and in which roles": sorted arrays and a hash table in one block of
+// memory without pointers, so that a block is copied as it lies.
+#pragma once
+
+#include "postgres/prelude.hpp"
+
+namespace rls_tenant {
+
+// How groups, and users, are compared.
+enum class GroupType : uint32 { uuid, bigint, text };
+
+// The SQL type of a group: uuid, bigint or text.
+Oid group_type_oid(GroupType type);
+const char *group_type_name(GroupType type);
+
+// An uuid as two numbers that compare as its bytes do.
+struct UuidKey {
+  uint64 high, low;
+};
+
+// A text within the block.
+struct TextKey {
+  uint32 offset, length;
+};
+
+struct Answer {
+  uint32 size;  // of the whole block
+  GroupType type;
+  uint32 count;                    // of groups
+  bool holds_for_one_transaction;  // it depends on the clock
+  uint32 groups;                   // where they are: UuidKey[], int64[] or TextKey[], sorted, each once
+  uint32 first_roles;  // where uint32[count + 1] is: the roles of group i are those from its to the next one's
+  uint32 roles;        // where TextKey[] is
+  uint32 slots;        // where uint32[1 << bits] is: numbers of groups plus 1 by their hash, 0: free
+  uint32 bits;
+  uint64 seed;  // of the hash, so that nobody can choose groups that collide
+
+  template <typename T>
+  const T *at(uint32 offset) const {
+    return reinterpret_cast<const T *>(reinterpret_cast<const char *>(this) + offset);
+  }
+};
+static_assert(std::is_trivially_copyable_v<Answer>);
+
+// One membership, as it was read.
+struct MembershipRow {
+  union {
+    UuidKey uuid;
+    int64 bigint;
+    TextKey text;  // into the memory at `texts`
+  };
+  TextKey role;  // likewise; of no length: none
+};
+
+// Puts rows (which it sorts) together to a block in that memory.
+Answer *make_answer(GroupType type, MembershipRow *rows, uint32 count, const char *texts, MemoryContext memory);
+
+UuidKey uuid_key(const pg_uuid_t *uuid);
+
+// The number of a group in the answer, or -1.
+int find_group(const Answer *answer, UuidKey group);
+int find_group(const Answer *answer, int64 group);
+int find_group(const Answer *answer, const char *text, uint32 length);
+
+// Whether the user has that role in group number `group`.
+bool has_role(const Answer *answer, int group, const char *role, uint32 length);
+
+// Whether every group of `before` is in `now`, with all of its roles there.
+bool nothing_lost(const Answer *before, const Answer *now);
+
+// The groups as an array of SQL; if a limit is given, about that many of them, evenly spread.
+ArrayType *groups_array(const Answer *answer, uint32 limit = 0);
+// Those in which the user has that role.
+ArrayType *groups_array_of_role(const Answer *answer, const char *role, uint32 length);
+
+}  // namespace rls_tenant

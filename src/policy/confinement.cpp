@@ -1,0 +1,285 @@
+// Judging the expressions of policies. What is not understood does not confine.
+
+#include "policy/confinement.hpp"
+
+#include "context/own_functions.hpp"
+#include "policy/expression.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+bool has_column(List *vars, Index varno, AttrNumber attribute) {
+  const ListCell *cell;
+  foreach (cell, vars) {
+    const Var *var = lfirst_node(Var, cell);
+    if (static_cast<Index>(var->varno) == varno && var->varattno == attribute) return true;
+  }
+  return false;
+}
+
+// Whether what a join asks for makes the outer attribute equal to the tenant.
+bool join_confines_attribute(const Join *join, AttrNumber attribute) {
+  if (has_column(join->outer_tenant, 1, attribute)) return true;
+  const ListCell *own, *outer;
+  forboth(own, join->own, outer, join->outer) {
+    const Var *var = lfirst_node(Var, own);
+    if (lfirst_node(Var, outer)->varattno == attribute && has_column(join->own_tenant, var->varno, var->varattno))
+      return true;
+  }
+  return false;
+}
+
+// Whether a join picks at most one row of a relation: all columns of its primary key are given. (What inherits from a
+// table may hold the key once more.)
+bool is_whole_key(const Join *join, Index varno, const RangeTblEntry *entry) {
+  Relation relation = try_relation_open(entry->relid, AccessShareLock);
+  if (relation == nullptr) return false;
+  Bitmapset *key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+  bool whole =
+      !bms_is_empty(key) && !(entry->inh && entry->relkind == RELKIND_RELATION && relation->rd_rel->relhassubclass);
+  for (int member = bms_next_member(key, -1); member >= 0; member = bms_next_member(key, member)) {
+    const AttrNumber attribute = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
+    if (!has_column(join->own, varno, attribute) && !has_column(join->own_tenant, varno, attribute)) whole = false;
+  }
+  relation_close(relation, AccessShareLock);
+  return whole;
+}
+
+// Whether the attribute is what the policies of a relation under row-level security confine it by.
+bool is_tenant_key(Oid relid, AttrNumber attribute) {
+  if (!relation_row(relid).row_security) return false;
+  const ListCell *cell;
+  foreach (cell, relation_policies(relid)) {
+    const Policy *policy = static_cast<const Policy *>(lfirst(cell));
+    if (says_tenant(policy, attribute)) return true;
+  }
+  return false;
+}
+
+// Whether a join gives the outer row the tenant of a row of another table: by that table's primary key.
+bool join_gives_tenant(const Join *join) {
+  const ListCell *cell;
+  foreach (cell, join->own_tenant) {
+    const Var *var = lfirst_node(Var, cell);
+    const RangeTblEntry *entry = rt_fetch(var->varno, join->query->rtable);
+    if (entry->rtekind == RTE_RELATION && is_whole_key(join, var->varno, entry) &&
+        is_tenant_key(entry->relid, var->varattno)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether a condition that is no AND, OR or NOT can only be true for rows of the tenant.
+bool leaf_confines(const Node *expression, AttrNumber attribute) {
+  Join join;
+  if (read_join(expression, &join))
+    return attribute != InvalidAttrNumber ? join_confines_attribute(&join, attribute) : join_gives_tenant(&join);
+  if (attribute == InvalidAttrNumber) return false;
+  if (IsA(expression, OpExpr)) return is_tenant_condition(reinterpret_cast<const OpExpr *>(expression), attribute);
+  return source_of_condition(expression, attribute) != nullptr;
+}
+
+// Whether some part of an expression, below AND and OR, confines by the attribute.
+bool has_confining_leaf(const Node *expression, AttrNumber attribute) {
+  check_stack_depth();
+  if (expression == nullptr) return false;
+  if (!IsA(expression, BoolExpr)) return leaf_confines(expression, attribute);
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+  const ListCell *cell;
+  foreach (cell, boolean->boolop == NOT_EXPR ? NIL : boolean->args) {
+    if (has_confining_leaf(static_cast<const Node *>(lfirst(cell)), attribute)) return true;
+  }
+  return false;
+}
+
+// An expression column of a policy, as a tree.
+Node *stored_expression(TupleDesc description, HeapTuple tuple, AttrNumber column) {
+  bool isnull;
+  const Datum datum = heap_getattr(tuple, column, description, &isnull);
+  return isnull ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(datum)));
+}
+
+bool names_public(TupleDesc description, HeapTuple tuple) {
+  bool isnull;
+  const Datum datum = heap_getattr(tuple, Anum_pg_policy_polroles, description, &isnull);
+  if (isnull) return true;
+  const ArrayType *roles = DatumGetArrayTypePCopy(datum);
+  const Oid *oids = reinterpret_cast<const Oid *>(ARR_DATA_PTR(roles));
+  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(roles), ARR_DIMS(roles)); i++) {
+    if (oids[i] == ACL_ID_PUBLIC) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+uint32 commands_of(char polcmd) {
+  switch (polcmd) {
+    case ACL_SELECT_CHR:
+      return command_select;
+    case ACL_INSERT_CHR:
+      return command_insert;
+    case ACL_UPDATE_CHR:
+      return command_update;
+    case ACL_DELETE_CHR:
+      return command_delete;
+    default:
+      return all_commands;
+  }
+}
+
+bool is_true(const Node *expression) {
+  if (expression != nullptr && IsA(expression, BoolExpr)) {
+    const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+    if (boolean->boolop == NOT_EXPR) return false;
+    const bool any = boolean->boolop == OR_EXPR;
+    const ListCell *cell;
+    foreach (cell, boolean->args) {
+      if (is_true(static_cast<const Node *>(lfirst(cell))) == any) return any;
+    }
+    return !any;
+  }
+  return expression != nullptr && IsA(expression, Const) && !reinterpret_cast<const Const *>(expression)->constisnull &&
+         DatumGetBool(reinterpret_cast<const Const *>(expression)->constvalue);
+}
+
+List *relation_policies(Oid relid, Snapshot snapshot) {
+  List *policies = NIL;
+  const auto read = [&](HeapTuple tuple, TupleDesc description) {
+    const Form_pg_policy form = reinterpret_cast<Form_pg_policy>(GETSTRUCT(tuple));
+    Policy *policy = static_cast<Policy *>(palloc0(sizeof(Policy)));
+    policy->name = pstrdup(NameStr(form->polname));
+    policy->commands = commands_of(form->polcmd);
+    policy->permissive = form->polpermissive;
+    policy->to_public = names_public(description, tuple);
+    policy->qual = stored_expression(description, tuple, Anum_pg_policy_polqual);
+    policy->check = stored_expression(description, tuple, Anum_pg_policy_polwithcheck);
+    policies = lappend(policies, policy);
+  };
+  for_catalog_rows(PolicyRelationId, PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, relid, snapshot, read);
+  return policies;
+}
+
+bool confines(const Node *expression, AttrNumber attribute) {
+  check_stack_depth();
+  if (expression == nullptr) return false;
+  if (IsA(expression, Const)) return !is_true(expression);  // false or NULL lets no row through
+  if (!IsA(expression, BoolExpr)) return leaf_confines(expression, attribute);
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+  if (boolean->boolop == NOT_EXPR) return false;
+  const bool any = boolean->boolop == AND_EXPR;  // one confined branch of AND is enough, OR needs them all
+  const ListCell *cell;
+  foreach (cell, boolean->args) {
+    if (confines(static_cast<const Node *>(lfirst(cell)), attribute) == any) return any;
+  }
+  return !any;
+}
+
+bool says_tenant(const Policy *policy, AttrNumber attribute) {
+  return (has_confining_leaf(policy->qual, attribute) && confines(policy->qual, attribute)) ||
+         (has_confining_leaf(policy->check, attribute) && confines(policy->check, attribute));
+}
+
+Bitmapset *join_columns(List *policies) {
+  Bitmapset *result = nullptr;
+  const auto add = [&](const Node *expression) {
+    const ListCell *cell, *outer;
+    foreach (cell, conjuncts(const_cast<Node *>(expression))) {
+      Join join;
+      if (!read_join(static_cast<const Node *>(lfirst(cell)), &join) || !join_gives_tenant(&join)) continue;
+      foreach (outer, join.outer) result = bms_add_member(result, lfirst_node(Var, outer)->varattno);
+    }
+  };
+  const ListCell *cell;
+  foreach (cell, policies) {
+    add(static_cast<const Policy *>(lfirst(cell))->qual);
+    add(static_cast<const Policy *>(lfirst(cell))->check);
+  }
+  return result;
+}
+
+const Node *open_branch(const Node *expression, AttrNumber attribute) {
+  if (confines(expression, attribute)) return nullptr;
+  if (expression == nullptr || !IsA(expression, BoolExpr)) return expression;
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+  const ListCell *cell;
+  foreach (cell, boolean->boolop == OR_EXPR ? boolean->args : NIL) {
+    const Node *open = open_branch(static_cast<const Node *>(lfirst(cell)), attribute);
+    if (open != nullptr) return open;
+  }
+  return expression;
+}
+
+const char *membership_of(const Policy *policy, AttrNumber attribute) {
+  const Node *expression = policy->qual != nullptr ? policy->qual : policy->check;
+  if (expression == nullptr || !IsA(expression, BoolExpr)) return source_of_condition(expression, attribute);
+  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
+  const ListCell *cell;
+  foreach (cell, boolean->boolop == AND_EXPR ? boolean->args : NIL) {
+    const char *source = source_of_condition(static_cast<const Node *>(lfirst(cell)), attribute);
+    if (source != nullptr) return source;
+  }
+  return nullptr;
+}
+
+bool relies_on_tenant_isolation(Node *expression) {
+  const ListCell *cell;
+  foreach (cell, conjuncts(expression)) {
+    if (is_tenant_isolation_call(static_cast<const Node *>(lfirst(cell)))) return true;
+  }
+  return false;
+}
+
+bool says_condition(Node *expression, AttrNumber attribute, const char *membership) {
+  const ListCell *cell;
+  foreach (cell, conjuncts(expression)) {
+    const Node *part = static_cast<const Node *>(lfirst(cell));
+    const char *source = source_of_condition(part, attribute);
+    if (membership == nullptr ? source == nullptr && !IsA(part, Const) && confines(part, attribute)
+                              : source != nullptr && strcmp(source, membership) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Node *without_form(Node *expression, AttrNumber attribute) {
+  List *rest = NIL;
+  const ListCell *cell;
+  foreach (cell, conjuncts(expression)) {
+    Node *part = static_cast<Node *>(lfirst(cell));
+    if (is_tenant_isolation_call(part) || (IsA(part, OpExpr) && confines(part, attribute))) continue;
+    rest = lappend(rest, part);
+  }
+  if (list_length(rest) == list_length(conjuncts(expression))) return expression;
+  return rest == NIL ? makeBoolConst(true, false) : reinterpret_cast<Node *>(make_ands_explicit(rest));
+}
+
+uint32 confined_commands(const Policy *policy, AttrNumber attribute) {
+  // A permissive policy without an expression lets nothing through; a restrictive one holds nothing back.
+  const Node *check = policy->check != nullptr ? policy->check : policy->qual;
+  const bool old_rows = policy->qual != nullptr ? confines(policy->qual, attribute) : policy->permissive;
+  const bool new_rows = check != nullptr ? confines(check, attribute) : policy->permissive;
+  uint32 result = 0;
+  if (old_rows) result |= command_select | command_delete;
+  if (new_rows) result |= command_insert;
+  if (old_rows && new_rows) result |= command_update;
+  return result & policy->commands;
+}
+
+bool is_always_true(const Policy *policy) { return is_true(policy->qual) || is_true(policy->check); }
+
+const char *command_words(uint32 commands) {
+  if (commands == all_commands) return "ALL";
+  StringInfoData words;
+  initStringInfo(&words);
+  const char *names[] = {"SELECT", "INSERT", "UPDATE", "DELETE"};
+  for (int i = 0; i < 4; i++) {
+    if (commands & (1u << i)) appendStringInfo(&words, "%s%s", words.len > 0 ? ", " : "", names[i]);
+  }
+  return words.data;
+}
+
+}  // namespace rls_tenant

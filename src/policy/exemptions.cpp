@@ -1,0 +1,102 @@
+// Reading rls_tenant.exemption. By a scan of the table, not by SQL: whoever commits DDL needs no right on it.
+
+#include "policy/exemptions.hpp"
+
+#include "context/own_functions.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+// The columns of the table, in the order of the install and upgrade scripts.
+enum Column : AttrNumber { column_schema = 1, column_pattern, column_rules, column_baseline = 7 };
+
+struct Exemption {
+  const char *schema;
+  Datum pattern;  // text, for LIKE
+  List *rules;    // of strings; NIL: all
+  bool baseline;
+};
+
+// A NULL among them is the name of no rule. (A list of nothing else would waive all.)
+List *rule_names(Datum array) {
+  Datum *elements;
+  bool *nulls;
+  int count;
+  deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+  List *names = NIL;
+  for (int i = 0; i < count; i++) {
+    names = lappend(names, nulls[i] ? pstrdup("") : TextDatumGetCString(elements[i]));
+  }
+  return names;
+}
+
+bool waives(const Exemption *exemption, const char *rule) {
+  if (exemption->rules == NIL) return true;
+  const ListCell *cell;
+  foreach (cell, exemption->rules) {
+    if (strcmp(static_cast<const char *>(lfirst(cell)), rule) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+struct Exemptions {
+  List *list;
+};
+
+const Exemptions *load_exemptions() {
+  const Oid schema = get_namespace_oid(extension_schema, true);
+  const Oid relid = OidIsValid(schema) ? get_relname_relid("exemption", schema) : InvalidOid;
+  if (!OidIsValid(relid)) return nullptr;
+  Exemptions *result = static_cast<Exemptions *>(palloc0(sizeof(Exemptions)));
+  Relation relation = table_open(relid, AccessShareLock);
+  const TupleDesc row = RelationGetDescr(relation);
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    bool isnull;
+    Exemption *exemption = static_cast<Exemption *>(palloc0(sizeof(Exemption)));
+    exemption->schema = TextDatumGetCString(heap_getattr(tuple, column_schema, row, &isnull));
+    exemption->pattern = CStringGetTextDatum(TextDatumGetCString(heap_getattr(tuple, column_pattern, row, &isnull)));
+    const Datum rules = heap_getattr(tuple, column_rules, row, &isnull);
+    if (!isnull) exemption->rules = rule_names(rules);
+    // Scripts of an earlier version know nothing of it.
+    exemption->baseline =
+        row->natts >= column_baseline && DatumGetBool(heap_getattr(tuple, column_baseline, row, &isnull));
+    result->list = lappend(result->list, exemption);
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+  return result;
+}
+
+namespace {
+
+// Whether an exemption covers the relation and waives that rule; of_baseline: be it a baseline's.
+bool find_exemption(const Exemptions *exemptions, Oid relid, const char *rule, bool of_baseline) {
+  if (exemptions->list == NIL) return false;
+  const char *schema = get_namespace_name(get_rel_namespace(relid));
+  const Datum name = CStringGetTextDatum(get_rel_name(relid));
+  const ListCell *cell;
+  foreach (cell, exemptions->list) {
+    const Exemption *exemption = static_cast<const Exemption *>(lfirst(cell));
+    if ((of_baseline || !exemption->baseline) && strcmp(exemption->schema, schema) == 0 && waives(exemption, rule) &&
+        DatumGetBool(DirectFunctionCall2Coll(textlike, C_COLLATION_OID, name, exemption->pattern))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule) {
+  return find_exemption(exemptions, relid, rule, true);
+}
+
+bool is_exempt_for_good(const Exemptions *exemptions, Oid relid, const char *rule) {
+  return find_exemption(exemptions, relid, rule, false);
+}
+
+}  // namespace rls_tenant

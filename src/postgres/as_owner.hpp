@@ -1,0 +1,35 @@
+// Running what a relation's owner has written with no other rights than the owner's.
+#pragma once
+
+#include "postgres/prelude.hpp"
+
+namespace rls_tenant {
+
+// Runs fn as a role, restricted as maintenance commands are; security: further SECURITY_… bits.
+template <typename Fn>
+void as_role(Oid role, int security, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Oid user;
+  int before;
+  GetUserIdAndSecContext(&user, &before);
+  SetUserIdAndSecContext(role, before | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION | security);
+  fn();
+  SetUserIdAndSecContext(user, before);
+}
+
+// Runs fn as the relation's owner.
+template <typename Fn>
+void as_owner(Oid relid, int security, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Oid owner = InvalidOid;
+  with_syscache(RELOID, ObjectIdGetDatum(relid),
+                [&](HeapTuple tuple) { owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner; });
+  as_role(owner, security, fn);
+}
+
+// Sets a setting to the end of a GUC nest level; works in parallel mode, too.
+inline void set_for_level(const char *name, const char *value) {
+  set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+}  // namespace rls_tenant

@@ -1,0 +1,146 @@
+// Catalog scans under a snapshot that does not see the transaction's own commands: that is all it takes to look back.
+
+#include "postgres/catalog.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+// Runs fn on the first attribute that is as the two keys say.
+template <typename Fn>
+void with_row(Oid index, Snapshot snapshot, ScanKey keys, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Relation relation = table_open(AttributeRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(relation, index, true, snapshot, 2, keys);
+  HeapTuple tuple = systable_getnext(scan);
+  if (HeapTupleIsValid(tuple)) fn(reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple)));
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+}
+
+// Runs fn on an attribute, dropped ones included.
+template <typename Fn>
+void with_attribute(Oid relid, AttrNumber attribute, Snapshot snapshot, Fn fn) {
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(attribute));
+  with_row(AttributeRelidNumIndexId, snapshot, keys, fn);
+}
+
+RelationRow read_class(HeapTuple tuple) {
+  const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+  return {true,
+          form->relkind,
+          form->relispartition,
+          form->relrowsecurity,
+          form->relforcerowsecurity,
+          form->relhasrules,
+          form->relhassubclass,
+          form->relnatts,
+          form->relowner};
+}
+
+}  // namespace
+
+Snapshot snapshot_before_transaction() {
+  Snapshot snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationRelationId));
+  snapshot->curcid = FirstCommandId;
+  return snapshot;
+}
+
+void release_snapshot(Snapshot snapshot) { UnregisterSnapshot(snapshot); }
+
+RelationRow relation_row(Oid relid, Snapshot snapshot) {
+  RelationRow result = {};
+  if (snapshot == nullptr) {
+    with_syscache(RELOID, ObjectIdGetDatum(relid), [&](HeapTuple tuple) { result = read_class(tuple); });
+    return result;
+  }
+  for_catalog_rows(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid, snapshot,
+                   [&](HeapTuple tuple, TupleDesc) { result = read_class(tuple); });
+  return result;
+}
+
+List *user_relations(const char *kinds) {
+  List *result = NIL;
+  Relation catalog = table_open(RelationRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    if (strchr(kinds, form->relkind) != nullptr && form->relpersistence != RELPERSISTENCE_TEMP &&
+        (form->relnamespace >= FirstNormalObjectId || form->relnamespace == PG_PUBLIC_NAMESPACE)) {
+      result = lappend_oid(result, form->oid);
+    }
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return result;
+}
+
+AttrNumber attribute_named(Oid relid, const char *name, Snapshot snapshot) {
+  if (snapshot == nullptr) return get_attnum(relid, name);
+  AttrNumber result = InvalidAttrNumber;
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  ScanKeyInit(&keys[1], Anum_pg_attribute_attname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
+  with_row(AttributeRelidNameIndexId, snapshot, keys, [&](Form_pg_attribute form) { result = form->attnum; });
+  return result;
+}
+
+const char *attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot) {
+  if (snapshot == nullptr) return get_attname(relid, attribute, true);
+  const char *result = nullptr;
+  with_attribute(relid, attribute, snapshot, [&](Form_pg_attribute form) {
+    result = form->attisdropped ? nullptr : pstrdup(NameStr(form->attname));
+  });
+  return result;
+}
+
+bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot) {
+  bool result = false;
+  with_attribute(relid, attribute, snapshot, [&](Form_pg_attribute form) { result = form->attnotnull; });
+  if (!result || !compat::not_null_may_be_unproven) return result;
+  const auto read = [&](HeapTuple tuple, TupleDesc description) {
+    constexpr char not_null = 'n';
+    const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+    if (form->contype != not_null || form->convalidated) return;
+    bool isnull;
+    const ArrayType *key = DatumGetArrayTypeP(heap_getattr(tuple, Anum_pg_constraint_conkey, description, &isnull));
+    if (reinterpret_cast<const int16 *>(ARR_DATA_PTR(key))[0] == attribute) result = false;
+  };
+  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, snapshot,
+                   read);
+  return result;
+}
+
+List *parents_of(Oid relid, Snapshot snapshot) {
+  List *result = NIL;
+  for_catalog_rows(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid, snapshot,
+                   [&](HeapTuple tuple, TupleDesc) {
+                     result = lappend_oid(result, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
+                   });
+  return result;
+}
+
+List *children_of(Oid relid, Snapshot snapshot) {
+  List *result = NIL;
+  for_catalog_rows(InheritsRelationId, InheritsParentIndexId, Anum_pg_inherits_inhparent, relid, snapshot,
+                   [&](HeapTuple tuple, TupleDesc) {
+                     result = lappend_oid(result, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhrelid);
+                   });
+  return result;
+}
+
+bool is_enabled_and_forced(Oid relid) {
+  const RelationRow relation = relation_row(relid);
+  return relation.row_security && relation.forced;
+}
+
+const char *relation_name(Oid relid) {
+  const char *name = get_rel_name(relid);
+  if (name == nullptr) return psprintf("%u", relid);  // dropped meanwhile
+  const Oid schema = get_rel_namespace(relid);
+  return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), name);
+}
+
+}  // namespace rls_tenant

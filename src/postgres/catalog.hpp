@@ -1,0 +1,63 @@
+// What the catalogs say of a relation: now, or as they were before the current transaction changed them.
+#pragma once
+
+#include "postgres/prelude.hpp"
+
+namespace rls_tenant {
+
+// Where a snapshot for catalog scans is taken, nullptr means: as they are now.
+
+// The catalogs without what the current transaction has done. To be released by release_snapshot().
+Snapshot snapshot_before_transaction();
+void release_snapshot(Snapshot snapshot);
+
+// Runs fn(tuple, tuple descriptor) on the rows of a catalog where an OID column, the first of that index, has a value.
+template <typename Fn>
+void for_catalog_rows(Oid catalog_oid, Oid index, AttrNumber column, Oid value, Snapshot snapshot, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Relation catalog = table_open(catalog_oid, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value));
+  SysScanDesc scan = systable_beginscan(catalog, index, true, snapshot, 1, &key);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    fn(tuple, RelationGetDescr(catalog));
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+}
+
+// A relation's row in pg_class.
+struct RelationRow {
+  bool found;
+  char kind;
+  bool is_partition;
+  bool row_security;
+  bool forced;
+  bool has_rules;
+  bool has_children;  // or had once
+  AttrNumber attributes;
+  Oid owner;
+};
+RelationRow relation_row(Oid relid, Snapshot snapshot = nullptr);
+
+// The relations of these kinds (of relkind), neither temporary nor the system's.
+List *user_relations(const char *kinds);
+
+// The number of the attribute of that name; InvalidAttrNumber: there is none.
+AttrNumber attribute_named(Oid relid, const char *name, Snapshot snapshot = nullptr);
+// The name of an attribute; nullptr: there is none.
+const char *attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
+bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
+
+// The direct parents of a partition or inheritance child.
+List *parents_of(Oid relid, Snapshot snapshot = nullptr);
+// The direct partitions or inheritance children.
+List *children_of(Oid relid, Snapshot snapshot = nullptr);
+
+// Whether row-level security is both enabled and forced.
+bool is_enabled_and_forced(Oid relid);
+
+// The relation's qualified and quoted name.
+const char *relation_name(Oid relid);
+
+}  // namespace rls_tenant

@@ -1,0 +1,247 @@
+// Evaluating parts of policies on a row that was read before: the row stands in for the table, so that neither the
+// table's privileges nor its policies matter, and what a policy calls runs with no more rights than the role's.
+
+#include "report/row_evaluation.hpp"
+
+#include "postgres/as_owner.hpp"
+#include "postgres/subtransaction.hpp"
+#include "postgres/condition.hpp"
+#include "context/own_functions.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+enum class Truth { yes, no, null, error };
+
+struct Found {
+  Node *expression;
+  Truth truth;
+  const char *error;
+};
+
+// Takes the one row of one boolean that a condition comes to.
+struct TruthReceiver {
+  DestReceiver base;
+  Truth truth;
+};
+
+bool receive_truth(TupleTableSlot *slot, DestReceiver *receiver) {
+  bool isnull;
+  const Datum value = slot_getattr(slot, 1, &isnull);
+  reinterpret_cast<TruthReceiver *>(receiver)->truth = isnull                ? Truth::null
+                                                       : DatumGetBool(value) ? Truth::yes
+                                                                             : Truth::no;
+  return true;
+}
+
+void receiver_startup(DestReceiver *, int, TupleDesc) {}
+void receiver_nothing(DestReceiver *) {}
+
+// SELECT expression FROM unnest(the row in an array) AS relation. The policy's tree is put in as it is stored, so that
+// no name in it is looked up anew: its columns are those of the first and only relation of the query.
+Query *truth_query(const JudgedRow *row, Node *expression, const Oid *array_type, const char **text) {
+  *text = psprintf("SELECT FROM pg_catalog.unnest($1) AS %s", quote_identifier(RelationGetRelationName(row->relation)));
+  RawStmt *raw = linitial_node(RawStmt, raw_parser(*text, RAW_PARSE_DEFAULT));
+  Query *query = parse_analyze_fixedparams(raw, *text, array_type, 1, nullptr);
+  TargetEntry *target = makeTargetEntry(static_cast<Expr *>(copyObjectImpl(expression)), 1, pstrdup("truth"), false);
+  query->targetList = list_make1(target);
+  query->hasSubLinks = checkExprHasSubLink(expression);
+  return query;
+}
+
+Truth evaluate(const JudgedRow *row, Node *expression) {
+  const Oid array_type = get_array_type(row->relation->rd_rel->reltype);
+  ParamListInfo parameters = makeParamList(1);
+  parameters->params[0] = {row->array, false, PARAM_FLAG_CONST, array_type};
+  const char *text;
+  Query *query = truth_query(row, expression, &array_type, &text);
+  AcquireRewriteLocks(query, true, false);
+  PlannedStmt *plan = pg_plan_query(linitial_node(Query, QueryRewrite(query)), text, 0, parameters);
+  TruthReceiver receiver = {};
+  receiver.base = {receive_truth, receiver_startup, receiver_nothing, receiver_nothing, DestNone};
+  receiver.truth = Truth::null;
+  PushActiveSnapshot(GetTransactionSnapshot());
+  QueryDesc *description =
+      CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot, &receiver.base, parameters, nullptr, 0);
+  ExecutorStart(description, 0);
+  compat::execute_all(description);
+  ExecutorFinish(description);
+  ExecutorEnd(description);
+  FreeQueryDesc(description);
+  PopActiveSnapshot();
+  return receiver.truth;
+}
+
+// The same as the role, once for each row and expression. An error ends the subtransaction, and with it the role.
+const Found *find_truth(JudgedRow *row, Node *expression) {
+  const ListCell *cell;
+  foreach (cell, row->found) {
+    const Found *found = static_cast<const Found *>(lfirst(cell));
+    if (equal(found->expression, expression)) return found;
+  }
+  Found *found = static_cast<Found *>(palloc0(sizeof(Found)));
+  found->expression = expression;
+  found->error = in_subtransaction([&] { as_role(row->role, 0, [&] { found->truth = evaluate(row, expression); }); });
+  if (found->error != nullptr) found->truth = Truth::error;
+  row->found = lappend(row->found, found);
+  return found;
+}
+
+// What a condition's first argument says of the row: its column's value.
+const char *argument_text(const JudgedRow *row, const Node *argument) {
+  while (argument != nullptr && IsA(argument, RelabelType)) {
+    argument = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(argument)->arg);
+  }
+  if (argument == nullptr || !IsA(argument, Var)) return nullptr;
+  const Var *var = reinterpret_cast<const Var *>(argument);
+  return var->varlevelsup == 0 && var->varattno > 0 ? attribute_text(row, var->varattno) : nullptr;
+}
+
+const char *context_words(Setting setting) {
+  const ContextValue *value = present_context(setting);
+  return value != nullptr ? psprintf("%s \"%s\"", setting_word(setting), value->bytes())
+                          : psprintf("no %s", setting_word(setting));
+}
+
+// Why a condition that is no AND or OR is not true.
+const char *reason_of(const JudgedRow *row, Node *expression, const Found *found) {
+  if (found->truth == Truth::error) return psprintf("error: %s", found->error);
+  if (IsA(expression, FuncExpr)) {
+    const FuncExpr *call = reinterpret_cast<const FuncExpr *>(expression);
+    const bool role = is_role_check(call->funcid);
+    if (role || is_membership_check(call->funcid)) {
+      const char *group = argument_text(row, static_cast<const Node *>(linitial(call->args)));
+      return psprintf(role ? "not a member: %s has not the role in group %s" : "not a member: %s is not in group %s",
+                      context_words(Setting::user), group != nullptr ? quote_literal_cstr(group) : "of the row");
+    }
+  }
+  const bool is_constant = IsA(expression, Const);
+  if (!is_constant && row->tenant != InvalidAttrNumber && confines(expression, row->tenant)) {
+    const char *tenant = attribute_text(row, row->tenant);
+    return psprintf("wrong tenant: the row is of %s, the context of %s",
+                    tenant != nullptr ? psprintf("tenant \"%s\"", tenant) : "no tenant (NULL)",
+                    context_words(Setting::tenant));
+  }
+  if (!is_constant && confines(expression, InvalidAttrNumber)) {
+    return psprintf("wrong tenant: the row belongs to no row of %s", context_words(Setting::tenant));
+  }
+  return found->truth == Truth::null ? "the condition is NULL" : "the condition is false";
+}
+
+// A part that is no AND or OR.
+Verdict judge_leaf(JudgedRow *row, Node *expression) {
+  const char *missing = missing_context_words(what_expression_reads(expression));
+  if (missing != nullptr) return {false, expression, missing};
+  Bitmapset *columns = nullptr;
+  pull_varattnos(expression, 1, &columns);
+  if (columns != nullptr && bms_next_member(columns, -1) < -FirstLowInvalidHeapAttributeNumber) {
+    return {false, expression, "not judged: the condition reads a system column"};
+  }
+  const Found *found = find_truth(row, expression);
+  if (found->truth == Truth::yes) return {true, expression, nullptr};
+  return {false, expression, reason_of(row, expression, found)};
+}
+
+bool look_for_settings(Node *node, void *settings) {
+  if (node == nullptr) return false;
+  if (IsA(node, FuncExpr))
+    *static_cast<SettingSet *>(settings) |= what_function_reads(reinterpret_cast<FuncExpr *>(node)->funcid);
+  if (IsA(node, Query)) {
+    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(look_for_settings), settings, 0);
+  }
+  return expression_tree_walker(node, compat::tree_walker(look_for_settings), settings);
+}
+
+// Whether a call has our own setting as its argument: the default, or written out.
+bool reads_context(const FuncExpr *call, Setting setting) {
+  if (call->args == NIL) return true;
+  const Node *argument = static_cast<const Node *>(linitial(call->args));
+  return IsA(argument, FuncExpr) &&
+         reinterpret_cast<const FuncExpr *>(argument)->funcid == setting_functions(setting)->setting;
+}
+
+// The value of a context function, as a constant; nullptr where there is none, or none of the type.
+Node *context_constant(const FuncExpr *call) {
+  Setting setting;
+  Getter type;
+  if (!is_getter(call->funcid, &setting, &type) || !reads_context(call, setting)) return nullptr;
+  const ContextValue *value = present_context(setting);
+  if (value == nullptr) return nullptr;
+  Const *constant = nullptr;
+  if (type == Getter::uuid && value->is_uuid) {
+    pg_uuid_t *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
+    *uuid = value->uuid;
+    constant = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN, PointerGetDatum(uuid), false, false);
+  } else if (type == Getter::bigint && value->is_bigint) {
+    constant = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value->bigint), false, FLOAT8PASSBYVAL);
+  } else if (type == Getter::text) {
+    constant = makeConst(TEXTOID, -1, call->funccollid, -1, CStringGetTextDatum(value->bytes()), false, false);
+  }
+  return reinterpret_cast<Node *>(constant);
+}
+
+Node *fill_in(Node *node, void *context) {
+  if (node == nullptr) return nullptr;
+  if (IsA(node, FuncExpr)) {
+    Node *constant = context_constant(reinterpret_cast<FuncExpr *>(node));
+    if (constant != nullptr) return constant;
+  }
+  if (IsA(node, Query)) {
+    return reinterpret_cast<Node *>(
+        query_tree_mutator(reinterpret_cast<Query *>(node), compat::tree_mutator(fill_in), context, 0));
+  }
+  return expression_tree_mutator(node, compat::tree_mutator(fill_in), context);
+}
+
+}  // namespace
+
+Verdict judge(JudgedRow *row, Node *expression) {
+  check_stack_depth();
+  if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop == NOT_EXPR) {
+    return judge_leaf(row, expression);
+  }
+  const BoolExpr *boolean = reinterpret_cast<BoolExpr *>(expression);
+  const bool is_and = boolean->boolop == AND_EXPR;
+  const char *reasons = nullptr;
+  const ListCell *cell;
+  foreach (cell, boolean->args) {
+    const Verdict verdict = judge(row, static_cast<Node *>(lfirst(cell)));
+    if (verdict.allowed != is_and) return verdict;  // the first part that is not true, or of OR that is
+    if (is_and) continue;
+    const char *words =
+        psprintf("%s: %s", deparse_condition(row->relation, with_context_values(verdict.part)), verdict.reason);
+    reasons = reasons == nullptr ? words : psprintf("%s; %s", reasons, words);
+  }
+  return {is_and, expression, reasons};
+}
+
+const char *attribute_text(const JudgedRow *row, AttrNumber attribute) {
+  bool isnull;
+  const Datum value =
+      heap_getattr(const_cast<HeapTuple>(&row->tuple), attribute, RelationGetDescr(row->relation), &isnull);
+  if (isnull) return nullptr;
+  Oid output;
+  bool is_varlena;
+  getTypeOutputInfo(TupleDescAttr(RelationGetDescr(row->relation), attribute - 1)->atttypid, &output, &is_varlena);
+  return OidOutputFunctionCall(output, value);
+}
+
+SettingSet what_expression_reads(Node *expression) {
+  SettingSet settings = 0;
+  look_for_settings(expression, &settings);
+  return settings;
+}
+
+const char *missing_context_words(SettingSet settings) {
+  for (Setting setting : all_settings) {
+    if ((settings & setting_bit(setting)) && present_context(setting) == nullptr) {
+      return psprintf("no context: no %s is set", setting_word(setting));
+    }
+  }
+  return nullptr;
+}
+
+Node *with_context_values(Node *expression) { return fill_in(expression, nullptr); }
+
+}  // namespace rls_tenant
