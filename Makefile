@@ -6,7 +6,13 @@ EXTENSION = rls_tenant rls_tenant_tap
 EXTENSION_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_tenant.control)
 MODULE_big = rls_tenant
 OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp src/*/*.cpp)))
-DATA = $(wildcard sql/rls_tenant*.sql)
+
+# The install scripts are put together from sql/, in this order: what a file needs comes before it.
+SQL_MODULES = context membership protect guard columns explain audit_helpers audit_relations audit_policies \
+	audit_surroundings audit_roles audit_speed audit audit_html roles all_tenants
+TAP_MODULES = tap_context tap_attempts tap_isolation tap_checks
+DATA_built = rls_tenant--$(EXTENSION_VERSION).sql rls_tenant_tap--$(EXTENSION_VERSION).sql
+DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/updates/*.sql))
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=rls_tenant
@@ -32,3 +38,15 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 $(OBJS): $(wildcard src/*/*.hpp) rls_tenant.control Makefile
+
+# A script refuses to be run by psql.
+define concatenate
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(1)" to load this file. \quit'; \
+	  for module in $(2); do echo; cat $(srcdir)/sql/$$module.sql || exit 1; done; } >$@.new && mv $@.new $@
+endef
+
+rls_tenant--$(EXTENSION_VERSION).sql: $(SQL_MODULES:%=$(srcdir)/sql/%.sql) $(srcdir)/Makefile
+	$(call concatenate,rls_tenant,$(SQL_MODULES))
+
+rls_tenant_tap--$(EXTENSION_VERSION).sql: $(TAP_MODULES:%=$(srcdir)/sql/%.sql) $(srcdir)/Makefile
+	$(call concatenate,rls_tenant_tap,$(TAP_MODULES))

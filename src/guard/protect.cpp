@@ -506,9 +506,8 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
                     errdetail("protect() takes the name of a table."), errhint("Name a table that exists.")));
   }
   const char *column = PG_ARGISNULL(1) ? nullptr : NameStr(*PG_GETARG_NAME(1));
-  const auto later = [&](int argument) { return PG_NARGS() > argument ? optional_text(fcinfo, argument) : nullptr; };
-  // The functions of earlier versions have neither membership nor public_read.
-  return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2), later(3), later(4));
+  return protect_statements(PG_GETARG_OID(0), column, optional_text(fcinfo, 2), optional_text(fcinfo, 3),
+                            optional_text(fcinfo, 4));
 }
 
 }  // namespace

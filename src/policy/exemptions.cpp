@@ -8,7 +8,7 @@ namespace rls_tenant {
 
 namespace {
 
-// The columns of the table, in the order of the install and upgrade scripts.
+// The columns of the table, in the order of the install script.
 enum Column : AttrNumber { column_schema = 1, column_pattern, column_rules, column_baseline = 7 };
 
 struct Exemption {
@@ -61,9 +61,7 @@ const Exemptions *load_exemptions() {
     exemption->pattern = CStringGetTextDatum(TextDatumGetCString(heap_getattr(tuple, column_pattern, row, &isnull)));
     const Datum rules = heap_getattr(tuple, column_rules, row, &isnull);
     if (!isnull) exemption->rules = rule_names(rules);
-    // Scripts of an earlier version know nothing of it.
-    exemption->baseline =
-        row->natts >= column_baseline && DatumGetBool(heap_getattr(tuple, column_baseline, row, &isnull));
+    exemption->baseline = DatumGetBool(heap_getattr(tuple, column_baseline, row, &isnull));
     result->list = lappend(result->list, exemption);
   }
   systable_endscan(scan);

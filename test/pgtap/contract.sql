@@ -63,6 +63,7 @@ SELECT set_eq(
     ('exempt(name,text,text,text[])', 'v', false, 'u', false, true, false),
     ('explain_access(regclass,text,name)', 'v', false, 'u', false, false, true),
     ('explain_context()', 'v', false, 'r', false, false, true),
+    ('judged_relations()', 's', false, 's', false, false, false),
     ('guard_note_ddl()', 'v', false, 'u', false, false, false),
     ('guard_note_drop()', 'v', false, 'u', false, false, false),
     ('guard_refusals()', 'v', false, 'r', false, false, true),
