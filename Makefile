@@ -7,10 +7,11 @@ EXTENSION_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_te
 MODULE_big = rls_tenant
 OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp src/*/*.cpp)))
 
-# The install scripts are put together from sql/, in this order: what a file needs comes before it.
+# The install scripts are put together from sql/rls_tenant and sql/rls_tenant_tap, in this order: what a file needs comes
+# before it. (In folders of their own, since pg_regress would take sql/context.sql for a test.)
 SQL_MODULES = context membership protect guard columns explain audit_helpers audit_relations audit_policies \
 	audit_surroundings audit_roles audit_speed audit audit_html roles all_tenants
-TAP_MODULES = tap_context tap_attempts tap_isolation tap_checks
+TAP_MODULES = context attempts isolation checks
 DATA_built = rls_tenant--$(EXTENSION_VERSION).sql rls_tenant_tap--$(EXTENSION_VERSION).sql
 DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/updates/*.sql))
 
@@ -42,11 +43,11 @@ $(OBJS): $(wildcard src/*/*.hpp) rls_tenant.control Makefile
 # A script refuses to be run by psql.
 define concatenate
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(1)" to load this file. \quit'; \
-	  for module in $(2); do echo; cat $(srcdir)/sql/$$module.sql || exit 1; done; } >$@.new && mv $@.new $@
+	  for module in $(2); do echo; cat $(srcdir)/sql/$(1)/$$module.sql || exit 1; done; } >$@.new && mv $@.new $@
 endef
 
-rls_tenant--$(EXTENSION_VERSION).sql: $(SQL_MODULES:%=$(srcdir)/sql/%.sql) $(srcdir)/Makefile
+rls_tenant--$(EXTENSION_VERSION).sql: $(SQL_MODULES:%=$(srcdir)/sql/rls_tenant/%.sql) $(srcdir)/Makefile
 	$(call concatenate,rls_tenant,$(SQL_MODULES))
 
-rls_tenant_tap--$(EXTENSION_VERSION).sql: $(TAP_MODULES:%=$(srcdir)/sql/%.sql) $(srcdir)/Makefile
+rls_tenant_tap--$(EXTENSION_VERSION).sql: $(TAP_MODULES:%=$(srcdir)/sql/rls_tenant_tap/%.sql) $(srcdir)/Makefile
 	$(call concatenate,rls_tenant_tap,$(TAP_MODULES))

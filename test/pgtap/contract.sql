@@ -137,7 +137,7 @@ SELECT set_eq($$SELECT tgrelid::regclass::text, tgname::text, tgenabled FROM pg_
 SELECT is(obj_description(oid, 'pg_extension'), NULL, 'no comment that a dump would repeat, which only the owner of the extension may')
 FROM pg_extension WHERE extname = 'rls_tenant';
 SELECT set_eq($$SELECT extconfig::regclass[]::text, extcondition::text FROM pg_extension WHERE extname = 'rls_tenant'$$,
-  $$VALUES ('{rls_tenant.exemption,rls_tenant.membership_source}', '{"",""}')$$, 'pg_dump carries the exemptions and the membership sources');
+  $$VALUES ('{rls_tenant.membership_source,rls_tenant.exemption}', '{"",""}')$$, 'pg_dump carries the exemptions and the membership sources');
 SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname LIKE 'rls\_tenant\_guard%'$$,
   $$VALUES ('ddl_command_end', 'rls_tenant.guard_note_ddl', 'A'::"char"), ('sql_drop', 'rls_tenant.guard_note_drop', 'A')$$, 'the guard''s event triggers fire always, also for replication');
 SELECT set_eq($$SELECT evtevent::text, evtfoid::regproc::text, evtenabled FROM pg_event_trigger WHERE evtname = 'rls_tenant_membership'$$,

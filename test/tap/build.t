@@ -39,7 +39,7 @@ for my $compiler ('g++', 'clang++') {
 
 my $control = slurp("$tree/rls_tenant.control");
 my ($version) = $control =~ /^default_version = '(.+)'$/m;
-my $script = join('', map { slurp($_) } glob "$tree/sql/*.sql");
+my $script = join('', map { slurp($_) } glob "$tree/sql/*/*.sql");
 my %named = map { $_ => 1 } $script =~ /'MODULE_PATHNAME',\s*'(\w+)'/g;
 cmp_ok(scalar keys %named, '>', 30, 'the install scripts name functions of the shared object');
 for my $library ("$work/build_g++/rls_tenant.so", "$work/build_clang++/rls_tenant.so") {
