@@ -274,7 +274,7 @@ CREATE TABLE guard_column (tenant_id uuid);
 RESET rls_tenant.tenant_column;
 
 -- The event trigger is its own, and always on.
-SELECT evtname, evtevent, evtenabled, evttags FROM pg_event_trigger WHERE evtname LIKE 'rls_tenant%';
+SELECT evtname, evtevent, evtenabled, evttags FROM pg_event_trigger WHERE evtname LIKE 'rls_tenant%' ORDER BY evtname;
 SET session_replication_role = replica;
 CREATE TABLE guard_replica (id int);
 RESET session_replication_role;
