@@ -27,10 +27,11 @@ constexpr SettingWords words[setting_count] = {
      "The type that every user's id must have."},
 };
 
-const config_enum_entry type_options[] = {{"any", static_cast<int>(ValueType::any), false},
-                                          {"uuid", static_cast<int>(ValueType::uuid), false},
-                                          {"bigint", static_cast<int>(ValueType::bigint), false},
-                                          {"text", static_cast<int>(ValueType::text), false},
+constexpr int any_type = -1;
+const config_enum_entry type_options[] = {{"any", any_type, false},
+                                          {"uuid", static_cast<int>(IdType::uuid), false},
+                                          {"bigint", static_cast<int>(IdType::bigint), false},
+                                          {"text", static_cast<int>(IdType::text), false},
                                           {nullptr, 0, false}};
 
 enum MissingContext { missing_error, missing_null };
@@ -74,11 +75,11 @@ const char *change_hint() {
 bool set_by_session(GucSource source) { return source >= PGC_S_INTERACTIVE; }
 
 // Puts the canonical form of a declared uuid or bigint in the place of what was written: one tenant has one text.
-bool canonical_text(ValueType type, ContextValue *value, char **newval) {
+bool canonical_text(std::optional<IdType> type, ContextValue *value, char **newval) {
   char text[64];
-  if (type == ValueType::uuid && value->is_uuid) {
+  if (type == IdType::uuid && value->is_uuid) {
     print_uuid(value->uuid, text);
-  } else if (type == ValueType::bigint && value->is_bigint) {
+  } else if (type == IdType::bigint && value->is_bigint) {
     snprintf(text, sizeof text, INT64_FORMAT, value->bigint);
   } else {
     return true;
@@ -157,12 +158,12 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
   }
   ContextValue parsed;
   parse_context_value(text, length, &parsed);
-  const ValueType type = setting_type(setting);
-  if (length > 0 && !context_value_fits(parsed, type)) {
+  const std::optional<IdType> type = setting_type(setting);
+  if (length > 0 && type && !context_value_fits(parsed, *type)) {
     GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
     GUC_check_errmsg("invalid value for %s: \"%s\"", setting_name(setting), text);
-    GUC_check_errdetail("It is no %s, which %s demands.", value_type_name(type), words_of(setting).type_name);
-    GUC_check_errhint("Set the id of the %s as a valid %s.", setting_word(setting), value_type_name(type));
+    GUC_check_errdetail("It is no %s, which %s demands.", id_type_name(*type), words_of(setting).type_name);
+    GUC_check_errhint("Set the id of the %s as a valid %s.", setting_word(setting), id_type_name(*type));
     return false;
   }
   if (!canonical_text(type, &parsed, newval)) return false;
@@ -288,8 +289,8 @@ template <Setting setting>
 void define_setting_type() {
   constexpr int index = static_cast<int>(setting);
   DefineCustomEnumVariable(words[index].type_name, words[index].type_description,
-                           "A value of another type is refused when it is set.", &setting_types[index],
-                           static_cast<int>(ValueType::any), type_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+                           "A value of another type is refused when it is set.", &setting_types[index], any_type,
+                           type_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 }
 
 // Takes back what the transaction set for longer than itself; SET LOCAL ends by itself.
@@ -363,7 +364,12 @@ void process_utility(PlannedStmt *statement, const char *text, bool read_only_tr
 
 const char *setting_word(Setting setting) { return words_of(setting).word; }
 const char *setting_name(Setting setting) { return words_of(setting).name; }
-ValueType setting_type(Setting setting) { return static_cast<ValueType>(setting_types[static_cast<int>(setting)]); }
+
+std::optional<IdType> setting_type(Setting setting) {
+  const int type = setting_types[static_cast<int>(setting)];
+  return type == any_type ? std::nullopt : std::optional<IdType>(static_cast<IdType>(type));
+}
+
 const ContextValue *present_context(Setting setting) { return present(slot_of(setting)); }
 void on_context_change(void (*fn)(Setting)) { watcher = fn; }
 void set_read_check(void (*fn)(Setting, const ContextValue *)) { holder = fn; }
@@ -410,12 +416,12 @@ const ContextValue *read_context_slow(Setting setting) {
                               "rls_tenant.set_context(...).",
                               setting_name(setting))));
     }
-    const ValueType type = setting_type(setting);
-    if (now != nullptr && !context_value_fits(*now, type)) {  // it was set before the type was declared
+    const std::optional<IdType> type = setting_type(setting);
+    if (now != nullptr && type && !context_value_fits(*now, *type)) {  // it was set before the type was declared
       ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                      errmsg("the %s \"%s\" is no %s", setting_word(setting), now->bytes(), value_type_name(type)),
+                      errmsg("the %s \"%s\" is no %s", setting_word(setting), now->bytes(), id_type_name(*type)),
                       errdetail("%s demands it.", words_of(setting).type_name),
-                      errhint("Set %s to a valid %s.", setting_name(setting), value_type_name(type))));
+                      errhint("Set %s to a valid %s.", setting_name(setting), id_type_name(*type))));
     }
     slot.reading = now != nullptr ? kept_copy(now) : nullptr;
     slot.latched = true;

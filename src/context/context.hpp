@@ -22,7 +22,8 @@ void context_init();
 const char *setting_word(Setting setting);
 // "rls_tenant.tenant_id" and so on.
 const char *setting_name(Setting setting);
-ValueType setting_type(Setting setting);
+// The type that a DBA has declared for its values, if any.
+std::optional<IdType> setting_type(Setting setting);
 
 // What the context setting holds now, without reading it in the sense of the latch; nullptr if it is unset.
 // Gone with the next change of the setting.

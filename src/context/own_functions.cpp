@@ -6,8 +6,6 @@ namespace rls_tenant {
 
 namespace {
 
-constexpr const char *getter_words[getter_count] = {"uuid", "bigint", "text"};
-
 // What one function means for a plan that depends on it.
 struct KnownFunction {
   uint32 hash;  // under which PostgreSQL notes the dependency
@@ -19,13 +17,13 @@ struct KnownFunction {
 constexpr Oid group_types[] = {UUIDOID, INT8OID, INT4OID, INT2OID, TEXTOID};
 constexpr int group_type_count = lengthof(group_types);
 
-constexpr int functions_per_setting = 1 + 2 * getter_count;
-constexpr int membership_functions = 3 * group_type_count + 2 * getter_count;
+constexpr int functions_per_setting = 1 + 2 * id_type_count;
+constexpr int membership_functions = 3 * group_type_count + 2 * id_type_count;
 
 SettingFunctions functions[setting_count];
 Oid membership_checks[group_type_count];  // is_member()
 Oid role_checks[group_type_count];        // has_role()
-Oid group_lists[getter_count];            // index_groups_uuid() and so on
+Oid group_lists[id_type_count];           // index_groups_uuid() and so on
 Oid membership_change = InvalidOid;
 Oid tenant_isolation = InvalidOid;
 KnownFunction known[setting_count * functions_per_setting + membership_functions];
@@ -55,12 +53,13 @@ void look_up_setting(Oid schema, Setting setting) {
   snprintf(name, sizeof name, "%s_setting", setting_word(setting));
   mine.setting = lookup(schema, name, types, 0);
   remember(mine.setting, setting, false);
-  for (int getter = 0; getter < getter_count; getter++) {
-    snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), getter_words[getter]);
-    mine.getter[getter] = lookup(schema, name, types, 1);
-    snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), getter_words[getter]);
-    mine.fast[getter] = lookup(schema, name, types, 0);
-    remember(mine.fast[getter], setting, false);
+  for (IdType type : all_id_types) {
+    const int i = static_cast<int>(type);
+    snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), id_type_name(type));
+    mine.getter[i] = lookup(schema, name, types, 1);
+    snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), id_type_name(type));
+    mine.fast[i] = lookup(schema, name, types, 0);
+    remember(mine.fast[i], setting, false);
   }
 }
 
@@ -74,14 +73,15 @@ void look_up_memberships(Oid schema) {
     remember(role_checks[i], Setting::user, true);
     remember(lookup(schema, "member_role", types, 2), Setting::user, true);
   }
-  for (int i = 0; i < getter_count; i++) {
+  for (IdType type : all_id_types) {
     const Oid types[] = {TEXTOID, TEXTOID};
     char name[NAMEDATALEN];
-    snprintf(name, sizeof name, "member_groups_%s", getter_words[i]);
+    snprintf(name, sizeof name, "member_groups_%s", id_type_name(type));
     remember(lookup(schema, name, types, 2), Setting::user, true);
-    snprintf(name, sizeof name, "index_groups_%s", getter_words[i]);
-    group_lists[i] = lookup(schema, name, types, 2);
-    remember(group_lists[i], Setting::user, true);
+    snprintf(name, sizeof name, "index_groups_%s", id_type_name(type));
+    Oid &list = group_lists[static_cast<int>(type)];
+    list = lookup(schema, name, types, 2);
+    remember(list, Setting::user, true);
   }
   membership_change = lookup(schema, "note_membership_change", nullptr, 0);
   tenant_isolation = lookup(schema, "with_tenant_isolation", nullptr, 0);
@@ -125,7 +125,7 @@ bool is_one_of(const Oid (&functions)[count], Oid function) {
 }
 
 // What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
-constexpr int known_count_complete = setting_count * (1 + getter_count) + membership_functions;
+constexpr int known_count_complete = setting_count * (1 + id_type_count) + membership_functions;
 
 // A function changed: ours, or, while we do not know them all, perhaps ours from now on.
 void on_function_change(Datum, int, uint32 hash) {
@@ -173,14 +173,14 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
   return result;
 }
 
-bool is_getter(Oid function, Setting *setting, Getter *type) {
+bool is_getter(Oid function, Setting *setting, IdType *type) {
   refresh();
   for (Setting candidate : all_settings) {
     const SettingFunctions &mine = functions[static_cast<int>(candidate)];
-    for (int i = 0; i < getter_count; i++) {
+    for (int i = 0; i < id_type_count; i++) {
       if (!OidIsValid(function) || (function != mine.getter[i] && function != mine.fast[i])) continue;
       *setting = candidate;
-      *type = static_cast<Getter>(i);
+      *type = static_cast<IdType>(i);
       return true;
     }
   }
@@ -189,7 +189,7 @@ bool is_getter(Oid function, Setting *setting, Getter *type) {
 
 SettingSet what_function_reads(Oid function) {
   Setting setting;
-  Getter type;
+  IdType type;
   if (is_getter(function, &setting, &type)) return setting_bit(setting);
   const uint32 hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
   for (int i = 0; i < known_count; i++) {
@@ -209,7 +209,7 @@ Oid change_function() {
   return membership_change;
 }
 
-Oid groups_function(Getter type) {
+Oid groups_function(IdType type) {
   refresh();
   return group_lists[static_cast<int>(type)];
 }

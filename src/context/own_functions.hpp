@@ -5,14 +5,11 @@
 
 namespace rls_tenant {
 
-enum class Getter { uuid, bigint, text };
-constexpr int getter_count = 3;
-
 // The functions of one setting. InvalidOid throughout where the extension is not created.
 struct SettingFunctions {
-  Oid setting;               // tenant_setting(): the stable text
-  Oid getter[getter_count];  // current_tenant_uuid(text) and so on, which people write
-  Oid fast[getter_count];    // fast_tenant_uuid() and so on, which the planner puts in their place
+  Oid setting;                // tenant_setting(): the stable text
+  Oid getter[id_type_count];  // current_tenant_uuid(text) and so on, which people write
+  Oid fast[id_type_count];    // fast_tenant_uuid() and so on, which the planner puts in their place
 };
 
 // The name of the schema that holds everything.
@@ -48,14 +45,15 @@ PlanReads what_plan_reads(const PlannedStmt *plan);
 // Which settings a call of a function with its default argument reads.
 SettingSet what_function_reads(Oid function);
 // The getter that a function is, if it is one, as people write it or as the planner does.
-bool is_getter(Oid function, Setting *setting, Getter *type);
+bool is_getter(Oid function, Setting *setting, IdType *type);
 
-// Whether an expression is a call of with_tenant_isolation(), which policies call that rely on tenant_isolation; nullptr is none.
+// Whether an expression is a call of with_tenant_isolation(), which policies call that rely on tenant_isolation;
+// nullptr is none.
 bool is_tenant_isolation_call(const Node *expression);
 
 // The trigger function note_membership_change(), and index_groups_uuid(), …_bigint(), …_text(); InvalidOid: not there.
 Oid change_function();
-Oid groups_function(Getter type);
+Oid groups_function(IdType type);
 
 // Whether a function is an is_member(), a has_role(), an index_groups_uuid() or its kin.
 bool is_membership_check(Oid function);

@@ -97,14 +97,12 @@ void read_pins(Oid role) {
 
 // Whether two values are the same id, in whatever spelling its type allows.
 bool same_id(Setting setting, const ContextValue &left, const ContextValue &right) {
-  switch (setting_type(setting)) {
-    case ValueType::uuid:
-      return left.is_uuid && right.is_uuid && memcmp(&left.uuid, &right.uuid, sizeof(pg_uuid_t)) == 0;
-    case ValueType::bigint:
-      return left.is_bigint && right.is_bigint && left.bigint == right.bigint;
-    default:
-      return same_context_value(&left, &right);
+  const std::optional<IdType> type = setting_type(setting);
+  if (type == IdType::uuid) {
+    return left.is_uuid && right.is_uuid && memcmp(&left.uuid, &right.uuid, sizeof(pg_uuid_t)) == 0;
   }
+  if (type == IdType::bigint) return left.is_bigint && right.is_bigint && left.bigint == right.bigint;
+  return same_context_value(&left, &right);
 }
 
 [[noreturn]] void raise_pinned(Setting setting, const Pinned &pin, const char *fault, const ContextValue *now) {
@@ -134,9 +132,9 @@ void hold(Setting setting, const ContextValue *now) {
   const Pinned &pin = pinned[static_cast<int>(setting)];
   if (likely(!pin.pinned)) return;
   const char *fault = pin.fault;
-  const ValueType type = setting_type(setting);
-  if (fault == nullptr && !context_value_fits(pin.value, type)) {
-    fault = psprintf("\"%s\" is no %s.", pin.value.bytes(), value_type_name(type));
+  const std::optional<IdType> type = setting_type(setting);
+  if (fault == nullptr && type && !context_value_fits(pin.value, *type)) {
+    fault = psprintf("\"%s\" is no %s.", pin.value.bytes(), id_type_name(*type));
   }
   if (fault == nullptr && now != nullptr && same_id(setting, pin.value, *now)) return;
   raise_pinned(setting, pin, fault, now);

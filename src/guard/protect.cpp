@@ -65,23 +65,6 @@ void check_relation(Oid relid) {
   }
 }
 
-// The getter that suits the column's type; nullptr for a type that cannot hold a tenant.
-const char *getter_word(Oid type) {
-  switch (getBaseType(type)) {
-    case UUIDOID:
-      return "uuid";
-    case INT8OID:
-    case INT4OID:
-    case INT2OID:
-      return "bigint";
-    case TEXTOID:
-    case VARCHAROID:
-      return "text";
-    default:
-      return nullptr;
-  }
-}
-
 const Policy *policy_named(const Plan *plan, const char *name) {
   const ListCell *cell;
   foreach (cell, plan->policies) {
@@ -116,12 +99,12 @@ void find_column(Plan *plan, const char *column) {
                     errdetail("It is a virtual generated column, which no index can hold."),
                     errhint("Make it GENERATED ALWAYS AS (...) STORED, or a column of its own.")));
   }
-  const char *getter = getter_word(type);
-  if (getter == nullptr) {
+  const std::optional<IdType> id_type = id_type_of(getBaseType(type));
+  if (!id_type) {
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                     errmsg("column %s of %s cannot hold a tenant", plan->column, plan->relation),
                     errdetail("Its type is %s.", format_type_be(type)),
-                    errhint("Use uuid, bigint, integer, smallint, text or varchar.")));
+                    errhint("Use %s.", id_sql_types)));
   }
   if (OidIsValid(collation) && !get_collation_isdeterministic(collation)) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -129,17 +112,17 @@ void find_column(Plan *plan, const char *column) {
                     errdetail("Its collation is not deterministic: two tenants could be equal."),
                     errhint("Give the column a deterministic collation, such as \"C\".")));
   }
-  plan->getter = psprintf("%s.current_tenant_%s()", extension_schema, getter);
+  plan->getter = psprintf("%s.current_tenant_%s()", extension_schema, id_type_name(*id_type));
   if (plan->membership == nullptr) {
     plan->condition = psprintf("%s = %s", plan->column, plan->getter);
     return;
   }
   const Source *source = find_source(plan->membership);
-  if (strcmp(group_type_name(source->group_type), getter) != 0) {
+  if (source->group_type != *id_type) {
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                     errmsg("membership source \"%s\" does not suit %s", plan->membership, plan->relation),
                     errdetail("Its groups are of type %s, column %s is of type %s.",
-                              group_type_name(source->group_type), plan->column, format_type_be(type)),
+                              id_type_name(source->group_type), plan->column, format_type_be(type)),
                     errhint("Name a source whose groups are tenants.")));
   }
   const char *second =

@@ -87,27 +87,15 @@ Oid column_type(const SourceRow *row, const char *column, const char *role) {
   return getBaseType(type);
 }
 
-[[noreturn]] void raise_type(const SourceRow *row, const char *column, Oid type, const char *role) {
-  raise_broken(row, psprintf("Column %s of %s is of type %s; a %s is uuid, bigint, integer, smallint, text or varchar.",
-                             quote_identifier(column), relation_name(row->relid), format_type_be(type), role));
-}
-
-// How a user or group is compared: by the type of its column.
-GroupType key_type(const SourceRow *row, const char *column, const char *role) {
+// As which type a user or group is compared: by its column.
+IdType key_type(const SourceRow *row, const char *column, const char *role) {
   const Oid type = column_type(row, column, role);
-  switch (type) {
-    case UUIDOID:
-      return GroupType::uuid;
-    case INT8OID:
-    case INT4OID:
-    case INT2OID:
-      return GroupType::bigint;
-    case TEXTOID:
-    case VARCHAROID:
-      return GroupType::text;
-    default:
-      raise_type(row, column, type, role);
+  const std::optional<IdType> result = id_type_of(type);
+  if (!result) {
+    raise_broken(row, psprintf("Column %s of %s is of type %s; a %s is %s.", quote_identifier(column),
+                               relation_name(row->relid), format_type_be(type), role, id_sql_types));
   }
+  return *result;
 }
 
 // A role is a text, a number or a label.
@@ -131,8 +119,8 @@ void check_role_column(const SourceRow *row) {
 
 // What a row comes to. Locks the relation, so that it keeps its name until the transaction ends.
 struct Inspection {
-  GroupType user_type;
-  GroupType group_type;
+  IdType user_type;
+  IdType group_type;
   Reach reach;
   const char *query;
 };
@@ -148,7 +136,7 @@ Inspection inspect(const SourceRow *row) {
   StringInfoData query;
   initStringInfo(&query);
   appendStringInfo(&query, "SELECT %s::pg_catalog.%s, ", quote_identifier(row->group_column),
-                   result.group_type == GroupType::bigint ? "int8" : group_type_name(result.group_type));
+                   result.group_type == IdType::bigint ? "int8" : id_type_name(result.group_type));
   appendStringInfo(&query, row->role_column != nullptr ? "%s::pg_catalog.text" : "NULL::pg_catalog.text",
                    row->role_column != nullptr ? quote_identifier(row->role_column) : "");
   appendStringInfo(&query, " FROM %s WHERE %s = $1", relation_name(row->relid), quote_identifier(row->user_column));

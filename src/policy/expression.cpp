@@ -38,9 +38,8 @@ const Node *strip_casts(const Node *node) {
   for (node = strip_relabel(node); node != nullptr; node = strip_relabel(node)) {
     if (IsA(node, CoerceViaIO)) {
       const CoerceViaIO *cast = reinterpret_cast<const CoerceViaIO *>(node);
-      const Oid from = exprType(reinterpret_cast<const Node *>(cast->arg));
-      const bool is_id = from == UUIDOID || from == INT2OID || from == INT4OID || from == INT8OID;
-      if (!is_id || (cast->resulttype != TEXTOID && cast->resulttype != VARCHAROID)) return node;
+      const std::optional<IdType> from = id_type_of(exprType(reinterpret_cast<const Node *>(cast->arg)));
+      if (!from || from == IdType::text || id_type_of(cast->resulttype) != IdType::text) return node;
       node = reinterpret_cast<const Node *>(cast->arg);
     } else if (IsA(node, FuncExpr) && is_widening(reinterpret_cast<const FuncExpr *>(node)->funcid)) {
       node = static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(node)->args));
@@ -54,7 +53,7 @@ const Node *strip_casts(const Node *node) {
 // Whether a function call reads the tenant of the context: one of our functions, with its default argument.
 bool is_tenant_getter(const FuncExpr *call) {
   const SettingFunctions *functions = setting_functions(Setting::tenant);
-  for (int i = 0; i < getter_count; i++) {
+  for (int i = 0; i < id_type_count; i++) {
     if (call->args == NIL && OidIsValid(functions->fast[i]) && call->funcid == functions->fast[i]) return true;
     if (!OidIsValid(functions->getter[i]) || call->funcid != functions->getter[i]) continue;
     if (call->args == NIL) return true;

@@ -169,7 +169,7 @@ bool is_user(const Node *node) {
   }
   if (!IsA(node, FuncExpr)) return false;
   const SettingFunctions *functions = setting_functions(Setting::user);
-  for (int i = 0; i < getter_count; i++) {
+  for (int i = 0; i < id_type_count; i++) {
     const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
     if (OidIsValid(function) && (function == functions->getter[i] || function == functions->fast[i])) return true;
   }
@@ -211,15 +211,8 @@ void add(List **faults, const char *rule, const char *detail, const char *remedy
 
 // "current_tenant_uuid" and so on, by the type of the column.
 const char *getter_for(Oid relid, AttrNumber attribute) {
-  switch (getBaseType(get_atttype(relid, attribute))) {
-    case UUIDOID:
-      return "current_tenant_uuid()";
-    case TEXTOID:
-    case VARCHAROID:
-      return "current_tenant_text()";
-    default:
-      return "current_tenant_bigint()";
-  }
+  const std::optional<IdType> type = id_type_of(getBaseType(get_atttype(relid, attribute)));
+  return psprintf("current_tenant_%s()", id_type_name(type.value_or(IdType::bigint)));
 }
 
 // What a policy shall say instead, where the part in question is all that it says; else the advice. No name stands in a

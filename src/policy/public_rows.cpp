@@ -137,7 +137,7 @@ bool is_context_test(const Node *node, Setting *setting) {
   const NullTest *test = reinterpret_cast<const NullTest *>(node);
   if (test->nulltesttype != IS_NOT_NULL || test->argisrow || !IsA(test->arg, FuncExpr)) return false;
   const FuncExpr *call = reinterpret_cast<const FuncExpr *>(test->arg);
-  Getter type;
+  IdType type;
   return call->args == NIL && is_getter(call->funcid, setting, &type);
 }
 

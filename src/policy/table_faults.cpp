@@ -31,16 +31,7 @@ const char *alter(Oid relid, const char *action) {
   return psprintf("ALTER TABLE %s %s;", relation_name(relid), action);
 }
 
-const char *type_for_new_column() {
-  switch (setting_type(Setting::tenant)) {
-    case ValueType::bigint:
-      return "bigint";
-    case ValueType::text:
-      return "text";
-    default:
-      return "uuid";
-  }
-}
+const char *type_for_new_column() { return id_type_name(setting_type(Setting::tenant).value_or(IdType::uuid)); }
 
 void check_column(Report *report) {
   const AttrNumber attribute = report->attribute;

@@ -20,7 +20,7 @@ struct TenantSign {
 
 bool was_tenant_getter(Oid function) {
   const SettingFunctions *functions = remembered_setting_functions(Setting::tenant);
-  for (int i = 0; i < getter_count; i++) {
+  for (int i = 0; i < id_type_count; i++) {
     if (OidIsValid(functions->getter[i]) && function == functions->getter[i]) return true;
     if (OidIsValid(functions->fast[i]) && function == functions->fast[i]) return true;
   }

@@ -78,14 +78,14 @@ void add_mark(List **items, int cache, uint32 hash) {
 
 // The value as a constant; nullptr if it is none of that type (the fast call says so when it is asked).
 Const *make_constant(const ContextValue *value, int getter, const FuncExpr *call) {
-  switch (static_cast<Getter>(getter)) {
-    case Getter::uuid: {
+  switch (static_cast<IdType>(getter)) {
+    case IdType::uuid: {
       if (!value->is_uuid) return nullptr;
       pg_uuid_t *copy = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
       *copy = value->uuid;
       return makeConst(UUIDOID, -1, InvalidOid, UUID_LEN, UUIDPGetDatum(copy), false, false);
     }
-    case Getter::bigint:
+    case IdType::bigint:
       if (!value->is_bigint) return nullptr;
       return makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value->bigint), false, FLOAT8PASSBYVAL);
     default:
@@ -123,7 +123,7 @@ bool identify(Oid function, Setting *setting, int *getter) {
   if (!OidIsValid(function)) return false;
   for (Setting candidate : all_settings) {
     const SettingFunctions *functions = setting_functions(candidate);
-    for (int i = 0; i < getter_count; i++) {
+    for (int i = 0; i < id_type_count; i++) {
       if (functions->getter[i] != function) continue;
       *setting = candidate;
       *getter = i;
@@ -191,7 +191,7 @@ Node *context_constant(const Node *node, Lifetime lifetime, PlanMarks *marks) {
   if (!IsA(node, FuncExpr)) return nullptr;
   const FuncExpr *call = reinterpret_cast<const FuncExpr *>(node);
   Setting setting;
-  Getter getter;
+  IdType getter;
   if (call->args != NIL || !is_getter(call->funcid, &setting, &getter)) return nullptr;
   return plan_value(setting, static_cast<int>(getter), call, lifetime, marks);
 }

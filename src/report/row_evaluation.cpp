@@ -164,18 +164,18 @@ bool reads_context(const FuncExpr *call, Setting setting) {
 // The value of a context function, as a constant; nullptr where there is none, or none of the type.
 Node *context_constant(const FuncExpr *call) {
   Setting setting;
-  Getter type;
+  IdType type;
   if (!is_getter(call->funcid, &setting, &type) || !reads_context(call, setting)) return nullptr;
   const ContextValue *value = present_context(setting);
   if (value == nullptr) return nullptr;
   Const *constant = nullptr;
-  if (type == Getter::uuid && value->is_uuid) {
+  if (type == IdType::uuid && value->is_uuid) {
     pg_uuid_t *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
     *uuid = value->uuid;
     constant = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN, PointerGetDatum(uuid), false, false);
-  } else if (type == Getter::bigint && value->is_bigint) {
+  } else if (type == IdType::bigint && value->is_bigint) {
     constant = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value->bigint), false, FLOAT8PASSBYVAL);
-  } else if (type == Getter::text) {
+  } else if (type == IdType::text) {
     constant = makeConst(TEXTOID, -1, call->funccollid, -1, CStringGetTextDatum(value->bytes()), false, false);
   }
   return reinterpret_cast<Node *>(constant);
