@@ -29,12 +29,19 @@ std::optional<IdType> setting_type(Setting setting);
 // Gone with the next change of the setting.
 const ContextValue *present_context(Setting setting);
 
+// "tenant "a"" or "no tenant", for a message.
+const char *context_words(Setting setting, const ContextValue *value);
+inline const char *context_words(Setting setting) { return context_words(setting, present_context(setting)); }
+
 // Has fn called after each change of a setting, also while a transaction is undone: it may do nothing that can fail.
 void on_context_change(void (*fn)(Setting));
 // Has fn called with what is about to be read, before it is; an error there refuses it. And what makes the next reads
 // ask it again.
 void set_read_check(void (*fn)(Setting, const ContextValue *));
 void make_context_unready();
+// Refuses SET for a session: it would end with the transaction, which is not what was written.
+void check_session_set(const Node *statement);
+
 // Where a value came from, in words: transaction, role, database, ...
 const char *source_word(GucSource source);
 
@@ -73,7 +80,7 @@ void context_running(SettingSet settings, int step);
 // Makes a setting's value valid to the end of the transaction, or takes it back to its default if value is nullptr.
 void set_context_value(Setting setting, const char *value);
 
-// Raised where the text of the context is none of the type that is asked for.
+// Raised where the text of the context is not of the type that is asked for.
 [[noreturn]] void raise_unfit_context(Setting setting, const char *text, const char *type);
 [[noreturn]] void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now);
 

@@ -2,6 +2,8 @@
 
 #include "context/own_functions.hpp"
 
+#include "context/plan_marks.hpp"
+
 namespace rls_tenant {
 
 namespace {
@@ -13,7 +15,7 @@ struct KnownFunction {
   bool memberships;
 };
 
-// The types that a group may have in is_member() and its kin.
+// The types that a group may have in is_member(), has_role() and so on.
 constexpr Oid group_types[] = {UUIDOID, INT8OID, INT4OID, INT2OID, TEXTOID};
 constexpr int group_type_count = lengthof(group_types);
 
@@ -129,7 +131,7 @@ constexpr int known_count_complete = setting_count * (1 + id_type_count) + membe
 
 // A function changed: ours, or, while we do not know them all, perhaps ours from now on.
 void on_function_change(Datum, int, uint32 hash) {
-  if (hash == constant_plan_hash) return;  // no function: the context has changed
+  if (drops_marked_plans(hash)) return;  // no function: the context has changed
   if (hash == 0 || known_count < known_count_complete) {
     valid = false;
     return;
@@ -159,8 +161,9 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
   const ListCell *cell;
   foreach (cell, plan->invalItems) {
     const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
-    if (item->cacheId == constant_plan_cache) {
-      result.settings |= 1u << (item->hashValue & ((1u << constant_setting_bits) - 1));
+    PlanMark mark;
+    if (read_plan_mark(item, &mark)) {
+      result.settings |= setting_bit(mark.setting);
       result.constants = true;
     }
     if (item->cacheId != PROCOID) continue;
@@ -185,6 +188,14 @@ bool is_getter(Oid function, Setting *setting, IdType *type) {
     }
   }
   return false;
+}
+
+bool is_context_call(const FuncExpr *call, Setting *setting, IdType *type) {
+  if (!is_getter(call->funcid, setting, type)) return false;
+  if (call->args == NIL) return true;
+  const Node *argument = static_cast<const Node *>(linitial(call->args));
+  return IsA(argument, FuncExpr) &&
+         reinterpret_cast<const FuncExpr *>(argument)->funcid == functions[static_cast<int>(*setting)].setting;
 }
 
 SettingSet what_function_reads(Oid function) {
@@ -218,7 +229,7 @@ bool is_membership_check(Oid function) { return is_one_of(membership_checks, fun
 bool is_role_check(Oid function) { return is_one_of(role_checks, function); }
 bool is_group_list(Oid function) { return is_one_of(group_lists, function); }
 
-void functions_init() {
+void own_functions_init() {
   CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
   CacheRegisterSyscacheCallback(NAMESPACENAME, on_schema_change, 0);
 }

@@ -193,13 +193,10 @@ void note_drop(TupleTableSlot *row) {
   if (strcmp(type, "policy") != 0 && strcmp(type, "table column") != 0) return;
   const Datum names = slot_getattr(row, drop_address_names, &isnull);
   if (isnull) return;
-  Datum *elements;
-  bool *nulls;
-  int count;
-  deconstruct_array(DatumGetArrayTypeP(names), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-  if (count < 3 || nulls[0] || nulls[1]) return;
-  const Oid schema = get_namespace_oid(TextDatumGetCString(elements[0]), true);
-  if (OidIsValid(schema)) note(get_relname_relid(TextDatumGetCString(elements[1]), schema));
+  const List *texts = array_texts(names);
+  if (list_length(texts) < 3 || linitial(texts) == nullptr || lsecond(texts) == nullptr) return;
+  const Oid schema = get_namespace_oid(static_cast<const char *>(linitial(texts)), true);
+  if (OidIsValid(schema)) note(get_relname_relid(static_cast<const char *>(lsecond(texts)), schema));
 }
 
 void check_called(FunctionCallInfo fcinfo) {

@@ -2,7 +2,7 @@
 
 #include "guard/protect.hpp"
 
-#include "postgres/as_owner.hpp"
+#include "postgres/with_settings.hpp"
 #include "postgres/condition.hpp"
 #include "context/own_functions.hpp"
 #include "membership/source.hpp"
@@ -255,10 +255,8 @@ Node *parse_access(Relation relation, const char *access) {
 
 // Whether an expression is what a text of ours says, every name of which is qualified.
 bool reads_as(Node *expression, Relation relation, const char *text) {
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog");
-  const bool result = equal(expression, parse_access(relation, text));
-  AtEOXact_GUC(true, level);
+  bool result = false;
+  with_settings({{"search_path", "pg_catalog"}}, [&] { result = equal(expression, parse_access(relation, text)); });
   return result;
 }
 

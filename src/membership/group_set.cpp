@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "port/pg_bswap.h"
-
 namespace rls_tenant {
 
 namespace {

@@ -4,6 +4,7 @@
 #include "membership/lookup.hpp"
 
 #include "postgres/as_owner.hpp"
+#include "postgres/with_settings.hpp"
 #include "postgres/subtransaction.hpp"
 #include "context/context.hpp"
 #include "membership/parallel.hpp"
@@ -90,10 +91,7 @@ Answer *query_source(Source *source, const ContextValue *user, CommandId until) 
   Answer *answer = nullptr;
   Datum value = user_datum(source, user);
   fills++;
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog, pg_temp");
-  set_for_level("timezone", "UTC");  // the session's would move CURRENT_DATE
-  as_owner(source->relid, SECURITY_NOFORCE_RLS, [&] {
+  const auto read = [&] {
     SPI_connect();
     if (source->plan == nullptr) {
       Oid type = id_type_oid(source->user_type);
@@ -109,8 +107,10 @@ Answer *query_source(Source *source, const ContextValue *user, CommandId until) 
     UnregisterSnapshot(snapshot);
     answer = read_result(source);
     SPI_finish();
-  });
-  AtEOXact_GUC(true, level);
+  };
+  // The session's time zone would move CURRENT_DATE.
+  with_settings({{"search_path", "pg_catalog, pg_temp"}, {"timezone", "UTC"}},
+                [&] { as_owner(source->relid, SECURITY_NOFORCE_RLS, read); });
   return answer;
 }
 

@@ -209,7 +209,6 @@ void membership_init() {
   membership_answers_init();
   membership_parallel_init();
   membership_support_init();
-  membership_planner_init();
 }
 
 #define MEMBERSHIP_FUNCTIONS(word, Argument)                                       \

@@ -6,8 +6,10 @@
 #include <algorithm>
 
 #include "postgres/as_owner.hpp"
+#include "postgres/with_settings.hpp"
 #include "postgres/condition.hpp"
 #include "context/own_functions.hpp"
+#include "context/plan_marks.hpp"
 #include "membership/group_cache.hpp"
 #include "membership/source_relations.hpp"
 #include "postgres/catalog.hpp"
@@ -57,7 +59,7 @@ void on_relation_change(Datum, Oid relid) {
 
 // A function that `active` or a view calls, the label of a role, a schema's name: rare, so that all sources go.
 void on_definition_change(Datum, int cache, uint32 hash) {
-  if (cache == PROCOID && hash == constant_plan_hash) return;  // no function: the context has changed
+  if (cache == PROCOID && drops_marked_plans(hash)) return;  // no function: the context has changed
   invalidations++;
   for (Source *source = sources; source != nullptr; source = source->next) invalidate(source);
 }
@@ -161,11 +163,9 @@ Inspection inspect_as_owner(const SourceRow *row) {
   if (get_rel_relkind(row->relid) == '\0') raise_broken(row, "Its relation has been dropped.");
   ErrorContextCallback callback = {error_context_stack, name_source, const_cast<SourceRow *>(row)};
   error_context_stack = &callback;
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog, pg_temp");
   Inspection result;
-  as_owner(row->relid, 0, [&] { result = inspect(row); });
-  AtEOXact_GUC(true, level);
+  with_settings({{"search_path", "pg_catalog, pg_temp"}},
+                [&] { as_owner(row->relid, 0, [&] { result = inspect(row); }); });
   error_context_stack = callback.previous;
   return result;
 }
@@ -263,13 +263,7 @@ Oid source_table() {
 
 List *source_rows() {
   List *rows = NIL;
-  Relation relation = table_open(source_table(), AccessShareLock);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    rows = lappend(rows, row_of(tuple, RelationGetDescr(relation)));
-  }
-  systable_endscan(scan);
-  table_close(relation, AccessShareLock);
+  for_all_rows(source_table(), [&](HeapTuple tuple, TupleDesc row) { rows = lappend(rows, row_of(tuple, row)); });
   list_sort(rows, [](const ListCell *left, const ListCell *right) {
     return strcmp(static_cast<const SourceRow *>(lfirst(left))->name,
                   static_cast<const SourceRow *>(lfirst(right))->name);

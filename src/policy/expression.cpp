@@ -8,13 +8,6 @@ namespace rls_tenant {
 
 namespace {}  // namespace
 
-const Node *strip_relabel(const Node *node) {
-  while (node != nullptr && IsA(node, RelabelType)) {
-    node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
-  }
-  return node;
-}
-
 namespace {
 
 // PostgreSQL's casts of whole numbers to wider types.
@@ -52,15 +45,9 @@ const Node *strip_casts(const Node *node) {
 
 // Whether a function call reads the tenant of the context: one of our functions, with its default argument.
 bool is_tenant_getter(const FuncExpr *call) {
-  const SettingFunctions *functions = setting_functions(Setting::tenant);
-  for (int i = 0; i < id_type_count; i++) {
-    if (call->args == NIL && OidIsValid(functions->fast[i]) && call->funcid == functions->fast[i]) return true;
-    if (!OidIsValid(functions->getter[i]) || call->funcid != functions->getter[i]) continue;
-    if (call->args == NIL) return true;
-    const Node *argument = static_cast<const Node *>(linitial(call->args));
-    return IsA(argument, FuncExpr) && reinterpret_cast<const FuncExpr *>(argument)->funcid == functions->setting;
-  }
-  return false;
+  Setting setting;
+  IdType type;
+  return is_context_call(call, &setting, &type) && setting == Setting::tenant;
 }
 
 // (SELECT current_tenant_uuid()) and nothing more.

@@ -1,12 +1,9 @@
 // What the parts of a policy's expression mean.
 #pragma once
 
-#include "postgres/prelude.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
-
-// What a cast that changes no bits was applied to.
-const Node *strip_relabel(const Node *node);
 
 // Whether an expression is the tenant of the context.
 bool is_tenant(const Node *node);

@@ -4,6 +4,7 @@
 #include "query/error_detail.hpp"
 
 #include "context/own_functions.hpp"
+#include "postgres/expression.hpp"
 #include "query/plan_constant.hpp"
 
 namespace rls_tenant {
@@ -29,14 +30,10 @@ bool was_tenant_getter(Oid function) {
 
 // The column behind casts that change no bits, and the type as which it is compared.
 const Var *column_of(const Node *node, Oid *type) {
-  *type = InvalidOid;
-  for (; node != nullptr && IsA(node, RelabelType);
-       node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg)) {
-    if (!OidIsValid(*type)) *type = reinterpret_cast<const RelabelType *>(node)->resulttype;
-  }
-  if (node == nullptr || !IsA(node, Var)) return nullptr;
-  const Var *var = reinterpret_cast<const Var *>(node);
-  if (!OidIsValid(*type)) *type = var->vartype;
+  const Node *column = strip_relabel(node);
+  if (column == nullptr || !IsA(column, Var)) return nullptr;
+  const Var *var = reinterpret_cast<const Var *>(column);
+  *type = exprType(node);
   return var->varlevelsup == 0 && var->varattno > 0 ? var : nullptr;
 }
 
@@ -59,13 +56,12 @@ bool has_getter(Node *node) {
 }
 
 // The tenant of the context, also as (SELECT current_tenant_…()) or as the planner has put it there.
-bool is_tenant(Node *node) {
-  while (node != nullptr && IsA(node, RelabelType))
-    node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
+bool is_tenant(const Node *node) {
+  node = strip_relabel(node);
   if (node == nullptr) return false;
-  if (IsA(node, FuncExpr)) return was_tenant_getter(reinterpret_cast<FuncExpr *>(node)->funcid);
-  if (IsA(node, Const)) return reinterpret_cast<Const *>(node)->location == constant_location(Setting::tenant);
-  return IsA(node, SubLink) && has_getter(node);
+  if (IsA(node, FuncExpr)) return was_tenant_getter(reinterpret_cast<const FuncExpr *>(node)->funcid);
+  if (IsA(node, Const)) return reinterpret_cast<const Const *>(node)->location == constant_location(Setting::tenant);
+  return IsA(node, SubLink) && has_getter(const_cast<Node *>(node));
 }
 
 void note_column(TenantSign *sign, const Node *node) {
@@ -211,12 +207,6 @@ const char *row_phrase(const QueryDesc *query, const ResultRelInfo *result, cons
   return *id != nullptr ? psprintf("of tenant \"%s\"", *id) : nullptr;
 }
 
-const char *context_phrase(Setting setting) {
-  const ContextValue *value = present_context(setting);
-  if (value == nullptr) return psprintf("of no %s", setting_word(setting));
-  return psprintf("of %s \"%s\"", setting_word(setting), value->bytes());
-}
-
 // new row violates row-level security policy
 void explain_new_row(const QueryDesc *query) {
   const EState *state = query->estate;
@@ -232,9 +222,9 @@ void explain_new_row(const QueryDesc *query) {
   const char *id = nullptr;
   const char *phrase = row_phrase(query, result, sign, row, &id);
   if (phrase != nullptr) {
-    errdetail("The row is %s, the context is %s.", phrase, context_phrase(setting));
+    errdetail("The row is %s, the context is of %s.", phrase, context_words(setting));
   } else {
-    errdetail("The context is %s.", context_phrase(setting));
+    errdetail("The context is of %s.", context_words(setting));
   }
   if (context == nullptr) {
     errhint("Set the context in this transaction first: SELECT rls_tenant.set_context(...).");

@@ -1,8 +1,8 @@
-// Planner hook. Planning what policies have put into a query is most of what they cost, so before that it is made as
-// short as it can be: a check that is made already, or that nothing can fail, goes; a context function becomes the fast
-// call, or the value itself in a plan that is run once and thrown away.
+// Planning what policies have put into a query is most of what they cost, so before that it is made as short as it can
+// be: a check that is made already, or that nothing can fail, goes; a context function becomes the fast call, or the
+// value itself in a plan that is run once and thrown away.
 
-#include "query/planner_hook.hpp"
+#include "query/shorten_query.hpp"
 
 #include "context/own_functions.hpp"
 #include "query/plan_constant.hpp"
@@ -10,53 +10,6 @@
 namespace rls_tenant {
 
 namespace {
-
-post_parse_analyze_hook_type previous_analyze = nullptr;
-planner_hook_type previous_planner = nullptr;
-
-// --- Who runs the plan how often
-
-const Query *analyzed = nullptr;  // what was parsed last, if it is to be planned and was not yet
-
-void note_analyzed(ParseState *state, Query *query, JumbleState *jumble) {
-  if (previous_analyze != nullptr) previous_analyze(state, query, jumble);
-  analyzed = query->commandType != CMD_UTILITY ? query : nullptr;
-}
-
-bool has_parameters(Node *node, void *) {
-  if (node == nullptr) return false;
-  if (IsA(node, Param)) return reinterpret_cast<Param *>(node)->paramkind == PARAM_EXTERN;
-  if (IsA(node, Query)) {
-    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(has_parameters), nullptr, 0);
-  }
-  return expression_tree_walker(node, compat::tree_walker(has_parameters), nullptr);
-}
-
-// Whether a statement plans its query to run it once. EXPLAIN (GENERIC_PLAN) shows a plan that is kept. (Up
-// to 17 nobody is told of what the others than EXPLAIN and COPY parse, so their plans ask.)
-bool plans_once(CommandTag tag, Query *query) {
-  switch (tag) {
-    case CMDTAG_EXPLAIN:
-      return !has_parameters(reinterpret_cast<Node *>(query), nullptr);
-    case CMDTAG_DECLARE_CURSOR:
-    case CMDTAG_CREATE_TABLE_AS:
-    case CMDTAG_COPY:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Whether a plan is thrown away after its first run. With given parameters it always is. Without, PostgreSQL keeps
-// plans of copies of a query, so what it plans as it was parsed comes from the simple protocol or one of those
-// statements (or, once after a change, from a kept statement: check_plan_constants() sees to that).
-Lifetime lifetime_of(Query *query, ParamListInfo parameters) {
-  const bool as_parsed = query == analyzed;
-  analyzed = nullptr;
-  if (parameters != nullptr) return Lifetime::thrown_away;
-  if (as_parsed && (ActivePortal == nullptr || plans_once(ActivePortal->commandTag, query))) return Lifetime::run_once;
-  return Lifetime::kept;
-}
 
 // --- Checks
 
@@ -121,8 +74,8 @@ bool is_met_already(const Query *query, const WithCheckOption *check) {
          leaves_columns(query, assigned, check->qual);
 }
 
-// Takes out what policies say without need: with_tenant_isolation() alone, which is always true, and checks that are made already,
-// as those of tenant_isolation are where tenant_access says the same.
+// Takes out what policies say without need: with_tenant_isolation() alone, which is always true, and checks that are
+// made already, as those of tenant_isolation are where tenant_access says the same.
 void drop_needless(Query *query) {
   ListCell *cell, *inner;
   List *steady = NIL;
@@ -150,7 +103,7 @@ void drop_needless(Query *query) {
 struct Preparation {
   Lifetime lifetime;
   bool wants_values;  // also where no operator compares with the call: those the support function gives
-  PlanMarks marks;    // of the values that have been put into it
+  List **marks;       // of the values that have been put into it
 };
 
 // Puts fast calls in the place of calls whose argument was left out, and values where operators compare with them.
@@ -160,13 +113,13 @@ bool shorten_calls(Node *node, void *argument) {
   if (IsA(node, OpExpr) && preparation->lifetime != Lifetime::kept) {
     ListCell *cell;
     foreach (cell, reinterpret_cast<OpExpr *>(node)->args) {
-      Node *value = context_constant(static_cast<Node *>(lfirst(cell)), preparation->lifetime, &preparation->marks);
+      Node *value = context_constant(static_cast<Node *>(lfirst(cell)), preparation->lifetime, preparation->marks);
       if (value != nullptr) lfirst(cell) = value;
     }
   }
   if (IsA(node, FuncExpr) && !preparation->wants_values) {
     FuncExpr *call = reinterpret_cast<FuncExpr *>(node);
-    const Oid fast = call->args == NIL ? fast_function(call->funcid) : InvalidOid;
+    const Oid fast = fast_function(call);
     if (OidIsValid(fast)) call->funcid = fast;
   }
   return expression_tree_walker(node, compat::tree_walker(shorten_calls), argument);
@@ -174,7 +127,7 @@ bool shorten_calls(Node *node, void *argument) {
 
 // Policies and defaults call what reads the context without its argument, whose default PostgreSQL would read from the
 // catalog each time, before the support function is asked.
-void shorten_query(Query *query, Preparation *preparation) {
+void shorten_conditions(Query *query, Preparation *preparation) {
   const ListCell *cell;
   foreach (cell, query->rtable) {
     const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
@@ -193,7 +146,7 @@ void prepare_query(Query *query, Preparation *preparation) {
   const bool outside = preparation->wants_values;
   drop_needless(query);
   preparation->wants_values |= reads_for_constant(query);
-  if (!preparation->wants_values || preparation->lifetime != Lifetime::kept) shorten_query(query, preparation);
+  if (!preparation->wants_values || preparation->lifetime != Lifetime::kept) shorten_conditions(query, preparation);
   if (query->hasRowSecurity) prepare_queries_of(query, preparation);
   preparation->wants_values = outside;
 }
@@ -223,25 +176,12 @@ bool prepare_queries_within(Node *node, void *preparation) {
   return expression_tree_walker(node, compat::tree_walker(prepare_queries_within), preparation);
 }
 
-// The planner may do as it likes with the query: whoever keeps one hands it a copy. Without policies there is nothing
-// to shorten but the defaults of an INSERT.
-PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
-  const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
-  Preparation preparation = {lifetime_of(query, parameters), false, {}};
-  if (!query->hasRowSecurity && query->commandType != CMD_INSERT) return next(query, text, options, parameters);
-  prepare_query(query, &preparation);
-  PlannedStmt *plan = next(query, text, options, parameters);
-  mark_plan(&plan->invalItems, preparation.marks);
-  return plan;
-}
-
 }  // namespace
 
-void planning_init() {
-  previous_analyze = post_parse_analyze_hook;
-  post_parse_analyze_hook = note_analyzed;
-  previous_planner = planner_hook;
-  planner_hook = plan_query;
+void shorten_query(Query *query, Lifetime lifetime, List **marks) {
+  if (!query->hasRowSecurity && query->commandType != CMD_INSERT) return;
+  Preparation preparation = {lifetime, false, marks};
+  prepare_query(query, &preparation);
 }
 
 }  // namespace rls_tenant

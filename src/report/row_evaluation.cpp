@@ -4,8 +4,10 @@
 #include "report/row_evaluation.hpp"
 
 #include "postgres/as_owner.hpp"
+#include "postgres/expression.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/condition.hpp"
+#include "context/context_const.hpp"
 #include "context/own_functions.hpp"
 
 namespace rls_tenant {
@@ -90,18 +92,10 @@ const Found *find_truth(JudgedRow *row, Node *expression) {
 
 // What a condition's first argument says of the row: its column's value.
 const char *argument_text(const JudgedRow *row, const Node *argument) {
-  while (argument != nullptr && IsA(argument, RelabelType)) {
-    argument = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(argument)->arg);
-  }
+  argument = strip_relabel(argument);
   if (argument == nullptr || !IsA(argument, Var)) return nullptr;
   const Var *var = reinterpret_cast<const Var *>(argument);
   return var->varlevelsup == 0 && var->varattno > 0 ? attribute_text(row, var->varattno) : nullptr;
-}
-
-const char *context_words(Setting setting) {
-  const ContextValue *value = present_context(setting);
-  return value != nullptr ? psprintf("%s \"%s\"", setting_word(setting), value->bytes())
-                          : psprintf("no %s", setting_word(setting));
 }
 
 // Why a condition that is no AND or OR is not true.
@@ -153,38 +147,19 @@ bool look_for_settings(Node *node, void *settings) {
   return expression_tree_walker(node, compat::tree_walker(look_for_settings), settings);
 }
 
-// Whether a call has our own setting as its argument: the default, or written out.
-bool reads_context(const FuncExpr *call, Setting setting) {
-  if (call->args == NIL) return true;
-  const Node *argument = static_cast<const Node *>(linitial(call->args));
-  return IsA(argument, FuncExpr) &&
-         reinterpret_cast<const FuncExpr *>(argument)->funcid == setting_functions(setting)->setting;
-}
-
 // The value of a context function, as a constant; nullptr where there is none, or none of the type.
-Node *context_constant(const FuncExpr *call) {
+Node *value_of_call(const FuncExpr *call) {
   Setting setting;
   IdType type;
-  if (!is_getter(call->funcid, &setting, &type) || !reads_context(call, setting)) return nullptr;
+  if (!is_context_call(call, &setting, &type)) return nullptr;
   const ContextValue *value = present_context(setting);
-  if (value == nullptr) return nullptr;
-  Const *constant = nullptr;
-  if (type == IdType::uuid && value->is_uuid) {
-    pg_uuid_t *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-    *uuid = value->uuid;
-    constant = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN, PointerGetDatum(uuid), false, false);
-  } else if (type == IdType::bigint && value->is_bigint) {
-    constant = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value->bigint), false, FLOAT8PASSBYVAL);
-  } else if (type == IdType::text) {
-    constant = makeConst(TEXTOID, -1, call->funccollid, -1, CStringGetTextDatum(value->bytes()), false, false);
-  }
-  return reinterpret_cast<Node *>(constant);
+  return value != nullptr ? reinterpret_cast<Node *>(context_const(value, type, call->funccollid)) : nullptr;
 }
 
 Node *fill_in(Node *node, void *context) {
   if (node == nullptr) return nullptr;
   if (IsA(node, FuncExpr)) {
-    Node *constant = context_constant(reinterpret_cast<FuncExpr *>(node));
+    Node *constant = value_of_call(reinterpret_cast<FuncExpr *>(node));
     if (constant != nullptr) return constant;
   }
   if (IsA(node, Query)) {

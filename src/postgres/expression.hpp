@@ -1,0 +1,16 @@
+// Expression trees.
+#pragma once
+
+#include "postgres/prelude.hpp"
+
+namespace rls_tenant {
+
+// What a cast that changes no bits was applied to.
+inline const Node *strip_relabel(const Node *node) {
+  while (node != nullptr && IsA(node, RelabelType)) {
+    node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
+  }
+  return node;
+}
+
+}  // namespace rls_tenant
