@@ -170,8 +170,8 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
 }
 
 // Copies of values that were read. They outlive the transaction where a procedure has ended it: an argument of CALL may
-// point to one until the procedure returns. Many of them (a procedure that goes through all tenants) are shared by
-// text.
+// point to one until the procedure returns. Where there are many they are shared by text: a procedure that goes through
+// the tenants for hours takes memory for each tenant, not for each transaction.
 MemoryContext copies_memory = nullptr;
 int copies = 0;
 HTAB *copies_by_text = nullptr;

@@ -5,7 +5,7 @@
 
 namespace rls_tenant {
 
-// The value as a constant of that type; nullptr: it is none of it. collation: of a text.
+// The value as a constant of that type; nullptr: it is not one of it. collation: that of a text.
 Const *context_const(const ContextValue *value, IdType type, Oid collation);
 
 }  // namespace rls_tenant

@@ -59,7 +59,7 @@ Oid pinned_role = InvalidOid;  // the session user of whom `pinned` tells
 Pinned read_pin(const char *text, bool in_database) {
   Pinned pin = {};
   const size_t length = strlen(text);
-  pin.pinned = length > 0;  // empty is no context: it takes a pin for all databases away in this one
+  pin.pinned = length > 0;  // empty is no context: in this database it removes a pin for all databases
   pin.in_database = in_database;
   pin.fault = context_text_fault(text, length);
   if (pin.fault == nullptr) parse_context_value(text, length, &pin.value);

@@ -10,8 +10,8 @@ namespace rls_tenant {
 // since the setting's own source tells nothing where something else outranks it.
 void pinned_context_init();
 
-// Refuses ALTER ROLE and ALTER DATABASE … SET or RESET of a context by who is no DBA: a role could pin itself, so that
-// what forgets its context reads that tenant from then on, or leave the tenant that a DBA has pinned it to.
+// Refuses ALTER ROLE and ALTER DATABASE … SET or RESET of a context by anyone but a DBA: a role could pin itself, so
+// that what forgets its context reads that tenant from then on, or leave the tenant that a DBA has pinned it to.
 void check_pin(const Node *statement);
 
 // Whether the session's user is pinned there.

@@ -20,7 +20,7 @@ constexpr uint32 last_generation = (1u << 28) - 1;
 // Adds a mark to a plan's dependencies; false: it is there already.
 bool add_plan_mark(List **items, const PlanMark &mark);
 
-// Reads a dependency; false: it is no mark.
+// Reads a dependency; false: it is not a mark.
 bool read_plan_mark(const PlanInvalItem *item, PlanMark *mark);
 
 // Drops all plans that are marked and within PostgreSQL's reach.

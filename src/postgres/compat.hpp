@@ -138,7 +138,7 @@ inline bool may_create_in_database(Oid role) {
 #endif
 }
 
-// Whether a part of ALTER TABLE adds a constraint: up to 15 there is a second kind that includes parts.
+// Whether a part of ALTER TABLE adds a constraint: up to 15 there is a second kind, which includes children.
 inline bool adds_constraint(const AlterTableCmd *command) {
 #if PG_VERSION_NUM < 160000
   if (command->subtype == AT_AddConstraintRecurse) return true;

@@ -1,4 +1,4 @@
-// Adding to errors that PostgreSQL raises. The catalogs are out of reach here: all that is told lies in memory, and it
+// Adding to errors that PostgreSQL raises. The catalogs are out of reach here: all that is said lies in memory, and it
 // is no more than the session and its statement have said themselves.
 
 #include "query/error_detail.hpp"
@@ -101,11 +101,11 @@ bool look_for_sign(Node *node, void *argument) {
   return expression_tree_walker(node, compat::tree_walker(look_for_sign), argument);
 }
 
-// The column of that name in a part.
-AttrNumber column_of_part(const ResultRelInfo *part, const ResultRelInfo *root, AttrNumber attribute) {
-  const TupleDesc whole = RelationGetDescr(root->ri_RelationDesc), columns = RelationGetDescr(part->ri_RelationDesc);
-  if (attribute > whole->natts) return InvalidAttrNumber;
-  const char *name = NameStr(TupleDescAttr(whole, attribute - 1)->attname);
+// The column of that name in a partition or child.
+AttrNumber column_of_child(const ResultRelInfo *child, const ResultRelInfo *root, AttrNumber attribute) {
+  const TupleDesc named = RelationGetDescr(root->ri_RelationDesc), columns = RelationGetDescr(child->ri_RelationDesc);
+  if (attribute > named->natts) return InvalidAttrNumber;
+  const char *name = NameStr(TupleDescAttr(named, attribute - 1)->attname);
   for (int i = 0; i < columns->natts; i++) {
     const Form_pg_attribute column = TupleDescAttr(columns, i);
     if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0) return static_cast<AttrNumber>(i + 1);
@@ -129,7 +129,7 @@ TenantSign sign_of(const ResultRelInfo *result) {
     Expr *const expressions[] = {policy->qual, policy->with_check_qual};
     for (Expr *expression : expressions) {
       if (!look_for_sign(reinterpret_cast<Node *>(expression), &sign)) continue;
-      if (root != result) sign.attribute = column_of_part(result, root, sign.attribute);
+      if (root != result) sign.attribute = column_of_child(result, root, sign.attribute);
       return sign;
     }
   }
@@ -154,8 +154,8 @@ const ResultRelInfo *find_result(const EState *state, Oid relid) {
 bool is_given(const QueryDesc *query, const ResultRelInfo *result, AttrNumber attribute) {
   const PlannedStmt *plan = query->plannedstmt;
   if (GetUserId() != GetOuterUserId() || plan->hasModifyingCTE) return false;
-  const bool is_part = result->ri_RootResultRelInfo != nullptr && result->ri_RootResultRelInfo != result;
-  const Index index = is_part ? result->ri_RootResultRelInfo->ri_RangeTableIndex : result->ri_RangeTableIndex;
+  const bool is_child = result->ri_RootResultRelInfo != nullptr && result->ri_RootResultRelInfo != result;
+  const Index index = is_child ? result->ri_RootResultRelInfo->ri_RangeTableIndex : result->ri_RangeTableIndex;
   if (index == 0 || index > static_cast<Index>(list_length(plan->rtable))) return false;
   const compat::Permissions permissions = compat::permissions_of(plan, rt_fetch(index, plan->rtable));
   if (OidIsValid(permissions.check_as) && permissions.check_as != GetUserId()) return false;  // a view's or a rule's
@@ -164,7 +164,7 @@ bool is_given(const QueryDesc *query, const ResultRelInfo *result, AttrNumber at
     return result->ri_onConflict == nullptr && (triggers == nullptr || !triggers->trig_insert_before_row);
   }
   // A row that is found without being read may be somebody else's: only what is assigned is the statement's.
-  if (query->operation != CMD_UPDATE || is_part) return false;
+  if (query->operation != CMD_UPDATE || is_child) return false;
   if (triggers != nullptr && (triggers->trig_update_before_row || triggers->trig_insert_before_row)) return false;
   return bms_is_member(attribute - FirstLowInvalidHeapAttributeNumber, permissions.updated);
 }
@@ -197,7 +197,7 @@ const char *id_text(Datum value, Oid type) {
   }
 }
 
-// The tenant of the new row, as a phrase; nullptr where it is not at hand or not to be told.
+// The tenant of the new row, as a phrase; nullptr where it is not at hand, or must not be said.
 const char *row_phrase(const QueryDesc *query, const ResultRelInfo *result, const TenantSign &sign,
                        const TupleTableSlot *row, const char **id) {
   if (sign.attribute == InvalidAttrNumber || sign.attribute > row->tts_nvalid) return nullptr;

@@ -19,7 +19,8 @@ const config_enum_entry constants_options[] = {
     {"auto", constants_auto, false}, {"off", constants_off, false}, {nullptr, 0, false}};
 int plan_constants = constants_auto;
 
-// What plans hold of a setting.
+// What plans hold of a setting. To drop some, PostgreSQL looks at every plan that the session keeps, so that it is told
+// to only where one of them may hold a value.
 struct Planned {
   bool live;          // there may be such plans that are kept
   int starting;       // so many to be run once have been made, each of which may turn out to be kept when it starts
@@ -98,8 +99,8 @@ Node *replacement(PlannerInfo *root, const FuncExpr *call) {
   return reinterpret_cast<Node *>(result);
 }
 
-// Whether a plan that starts now is kept for another time: it is none that a statement of the simple protocol has made
-// for itself.
+// Whether a plan that starts now is kept for another time: a statement of the simple protocol has not made it for
+// itself.
 bool is_kept(const PlannedStmt *plan) {
   const Portal portal = ActivePortal;
   if (!PortalIsValid(portal) || !list_member_ptr(portal->stmts, plan)) return true;

@@ -18,7 +18,7 @@ bool reads_for_constant(const Query *query);
 // transaction, and the plan must be marked: with what is added to marks.
 Node *context_constant(const Node *node, Lifetime lifetime, List **marks);
 
-// The fast function for such a call; InvalidOid: it is none.
+// The fast function for such a call; InvalidOid: it is not one.
 Oid fast_function(const FuncExpr *call);
 
 // Refuses a plan that holds values of another context than the present one.

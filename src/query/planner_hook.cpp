@@ -38,7 +38,7 @@ bool has_parameters(Node *node, void *) {
 }
 
 // Whether a statement plans its query to run it once. EXPLAIN (GENERIC_PLAN) shows a plan that is kept. (Up
-// to 17 nobody is told of what the others than EXPLAIN and COPY parse, so their plans ask.)
+// to 17 no hook learns of what the others than EXPLAIN and COPY parse, so their plans ask.)
 bool plans_once(CommandTag tag, Query *query) {
   switch (tag) {
     case CMDTAG_EXPLAIN:

@@ -33,7 +33,7 @@ bool is_repeated(const List *checks, const WithCheckOption *check, List **steady
 }
 
 // Whether an UPDATE leaves the columns that an expression reads as they were: no assignment, no trigger and no
-// generated column changes them. Of a table with parts, whose triggers differ, nothing is known.
+// generated column changes them. Of a table with partitions or children, whose triggers differ, nothing is known.
 bool leaves_columns(const Query *query, const List *assigned, Node *expression) {
   const RangeTblEntry *target = rt_fetch(query->resultRelation, query->rtable);
   if (target->rtekind != RTE_RELATION || target->relkind != RELKIND_RELATION) return false;
