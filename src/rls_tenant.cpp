@@ -36,7 +36,7 @@ void _PG_init() {
   pinned_context_init();
   plan_constant_init();
   membership_init();
-  tenant_table_init();
+  tenancy_init();
   guard_init();
   // Each of PostgreSQL's hooks once. They run at different times, so that their order here is of no account; within
   // each, the hook's own file says what comes when.

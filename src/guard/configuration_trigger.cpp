@@ -35,7 +35,7 @@ bool may_make_tables(const char *schema, Oid role) {
 // Nothing here asks what rows there are: whoever is refused must not learn that from the error.
 void check_row(Relation table, HeapTuple row, Oid role) {
   if (guard_mode() != mode_off)
-    refuse_row(table, role, "Its rows decide what the guard lets be and who is a member of what.");
+    refuse_row(table, role, "Its rows decide what the guard allows, and who is a member of what.");
   bool isnull;
   const TupleDesc description = RelationGetDescr(table);
   if (RelationGetRelid(table) == source_table()) {

@@ -5,7 +5,7 @@
 
 namespace rls_tenant {
 
-// Refuses, or warns, where ALTER TABLE has checked a foreign key as a role that policies hold. subcommands: of
+// Refuses, or warns, where ALTER TABLE has checked a foreign key as a role to which policies apply. subcommands: of
 // CollectedATSubcmd.
 void check_foreign_key_commands(Oid relid, List *subcommands, int level);
 

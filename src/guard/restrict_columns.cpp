@@ -319,7 +319,7 @@ void judge_insert(Watch *watch, const TriggerData *data, MemoryContext memory) {
   if (rule->restricts_update && any_differs(rule, moved->row, watch->after)) {
     find_tenant(watch, data->tg_relation);
     take_tenant(watch, data->tg_trigslot, &watch->after);
-    // Where the partitioned table is no tenant table, partitions may have tenant columns of their own.
+    // Where the partitioned table is not a tenant table, partitions may have tenant columns of their own.
     if (moved->tenant_type != watch->tenant_type) moved->row.nulls[rule->count] = true;
     judge(watch, data, false, moved->row, watch->after);
   }

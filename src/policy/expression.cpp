@@ -6,8 +6,6 @@
 
 namespace rls_tenant {
 
-namespace {}  // namespace
-
 namespace {
 
 // PostgreSQL's casts of whole numbers to wider types.
@@ -225,5 +223,73 @@ bool read_join(const Node *expression, Join *join) {
   if (link->subLinkType == ANY_SUBLINK) read_in(join, link->testexpr);
   return true;
 }
+
+bool is_current_setting(Oid function) {
+  return function == F_CURRENT_SETTING_TEXT || function == F_CURRENT_SETTING_TEXT_BOOL;
+}
+
+bool is_current_setting_call(const Node *node) {
+  return IsA(node, FuncExpr) && is_current_setting(reinterpret_cast<const FuncExpr *>(node)->funcid);
+}
+
+namespace {
+
+// Whether an expression reads the tenant of the context, or a setting that could hold one.
+bool reads_context(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (is_tenant(node) || is_current_setting_call(node)) return true;
+  if (IsA(node, SubLink)) {
+    const Node *query = reinterpret_cast<SubLink *>(node)->subselect;
+    return query_tree_walker(castNode(Query, const_cast<Node *>(query)), compat::tree_walker(reads_context), context,
+                             0);
+  }
+  return expression_tree_walker(node, compat::tree_walker(reads_context), context);
+}
+
+bool is_empty_text(const Node *node) {
+  node = strip_relabel(node);
+  if (node == nullptr || !IsA(node, Const)) return false;
+  const Const *constant = reinterpret_cast<const Const *>(node);
+  return !constant->constisnull && constant->consttype == TEXTOID &&
+         VARSIZE_ANY_EXHDR(DatumGetPointer(constant->constvalue)) == 0;
+}
+
+// Whether an expression can be true of NULL: IS NULL, coalesce(), IS NOT DISTINCT FROM, IS NOT TRUE, and a comparison
+// with '', as which a setting can be read that is not set.
+bool accepts_null(const Node *node) {
+  switch (nodeTag(node)) {
+    case T_NullTest:
+      return reinterpret_cast<const NullTest *>(node)->nulltesttype == IS_NULL;
+    case T_CoalesceExpr:
+      return true;
+    case T_BoolExpr: {
+      const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(node);
+      return boolean->boolop == NOT_EXPR && IsA(linitial(boolean->args), DistinctExpr);
+    }
+    case T_BooleanTest: {
+      const BoolTestType test = reinterpret_cast<const BooleanTest *>(node)->booltesttype;
+      return test == IS_NOT_TRUE || test == IS_NOT_FALSE || test == IS_UNKNOWN;
+    }
+    case T_OpExpr: {
+      const List *args = reinterpret_cast<const OpExpr *>(node)->args;
+      return list_length(args) == 2 && (is_empty_text(static_cast<const Node *>(linitial(args))) ||
+                                        is_empty_text(static_cast<const Node *>(lsecond(args))));
+    }
+    default:
+      return false;
+  }
+}
+
+// The walk for matches_missing_context().
+bool find_accepted_null(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (accepts_null(node) && reads_context(node, nullptr)) return true;
+  if (IsA(node, SubLink)) return false;
+  return expression_tree_walker(node, compat::tree_walker(find_accepted_null), context);
+}
+
+}  // namespace
+
+bool matches_missing_context(const Node *open) { return find_accepted_null(const_cast<Node *>(open), nullptr); }
 
 }  // namespace rls_tenant

@@ -38,4 +38,11 @@ struct Join {
 // Reads EXISTS or IN; false if it is neither, or not understood.
 bool read_join(const Node *expression, Join *join);
 
+// PostgreSQL's current_setting(), which could read the context or anything else.
+bool is_current_setting(Oid function);
+bool is_current_setting_call(const Node *node);
+
+// Whether a part of a policy lets rows through when there is no context.
+bool matches_missing_context(const Node *open);
+
 }  // namespace rls_tenant

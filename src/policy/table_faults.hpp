@@ -1,16 +1,10 @@
 // What a tenant table must be: one list of rules for guard, protect() and audit.
 #pragma once
 
+#include "policy/fault.hpp"
 #include "policy/tenancy.hpp"
 
 namespace rls_tenant {
-
-// One rule that a table breaks, and the statement that mends it.
-struct Fault {
-  const char *rule;  // its name, as in doc/reference
-  const char *detail;
-  const char *remedy;
-};
 
 // What is wrong with a table, as Faults; NIL if nothing is.
 List *table_faults(const Tenancy &table);

@@ -150,4 +150,12 @@ const char *relation_name(Oid relid) {
   return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), name);
 }
 
+const char *relation_names(const List *relids) {
+  StringInfoData names;
+  initStringInfo(&names);
+  const ListCell *cell;
+  foreach (cell, relids) appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", relation_name(lfirst_oid(cell)));
+  return names.data;
+}
+
 }  // namespace rls_tenant

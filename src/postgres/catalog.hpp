@@ -75,5 +75,7 @@ bool is_enabled_and_forced(Oid relid);
 
 // The relation's qualified and quoted name.
 const char *relation_name(Oid relid);
+// Those of several, separated by commas.
+const char *relation_names(const List *relids);
 
 }  // namespace rls_tenant

@@ -58,4 +58,12 @@ const char *deparse_condition(Relation relation, Node *expression) {
   return text;
 }
 
+const char *deparse_condition(Oid relid, Node *expression) {
+  Relation relation = expression != nullptr ? try_relation_open(relid, AccessShareLock) : nullptr;
+  if (relation == nullptr) return nullptr;
+  const char *text = deparse_condition(relation, expression);
+  relation_close(relation, AccessShareLock);
+  return text;
+}
+
 }  // namespace rls_tenant
