@@ -4,7 +4,7 @@
 #include "guard/column_rule.hpp"
 
 #include "context/own_functions.hpp"
-#include "policy/tenancy.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 

@@ -1,10 +1,9 @@
 // Who may add rows to the configuration tables, which pg_dump carries: a restore adds them as COPY does, be it by a
 // role that is no superuser. INSERT is granted to everybody, and this trigger decides.
 
-#include "context/own_functions.hpp"
 #include "guard/ddl_notes.hpp"
 #include "membership/source.hpp"
-#include "policy/tenancy.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 

@@ -4,7 +4,7 @@
 #include "guard/foreign_key_check.hpp"
 
 #include "guard/refusals.hpp"
-#include "policy/tenancy.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 

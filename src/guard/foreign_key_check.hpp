@@ -1,7 +1,7 @@
 // Foreign keys that were checked for the rows of one tenant only.
 #pragma once
 
-#include "postgres/catalog.hpp"
+#include "postgres/prelude.hpp"
 
 namespace rls_tenant {
 

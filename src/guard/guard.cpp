@@ -8,8 +8,10 @@
 #include "guard/fault_report.hpp"
 #include "guard/protect.hpp"
 #include "policy/exemptions.hpp"
+#include "policy/fault.hpp"
 #include "policy/relation_faults.hpp"
 #include "postgres/as_owner.hpp"
+#include "postgres/statements.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/transaction_end.hpp"
 

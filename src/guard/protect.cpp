@@ -3,6 +3,7 @@
 #include "guard/protect.hpp"
 
 #include "guard/protection.hpp"
+#include "postgres/statements.hpp"
 
 namespace rls_tenant {
 

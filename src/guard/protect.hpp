@@ -2,7 +2,6 @@
 #pragma once
 
 #include "policy/tenancy.hpp"
-#include "postgres/statements.hpp"
 
 namespace rls_tenant {
 

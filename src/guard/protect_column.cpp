@@ -3,6 +3,7 @@
 #include "context/own_functions.hpp"
 #include "guard/protection.hpp"
 #include "membership/source.hpp"
+#include "policy/confinement.hpp"
 
 namespace rls_tenant {
 

@@ -1,6 +1,8 @@
 // The RESTRICTIVE policies that hold every role to its tenant: tenant_isolation or, on a table with public rows, four.
 
 #include "guard/protection.hpp"
+#include "policy/confinement.hpp"
+#include "policy/public_rows.hpp"
 
 namespace rls_tenant {
 

@@ -2,6 +2,7 @@
 
 #include "context/own_functions.hpp"
 #include "guard/protection.hpp"
+#include "policy/public_rows.hpp"
 #include "postgres/condition.hpp"
 
 namespace rls_tenant {

@@ -2,8 +2,10 @@
 
 #include "guard/protection.hpp"
 
+#include "policy/public_rows.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/condition.hpp"
+#include "postgres/statements.hpp"
 
 namespace rls_tenant {
 

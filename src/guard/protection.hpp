@@ -2,7 +2,7 @@
 #pragma once
 
 #include "guard/protect.hpp"
-#include "policy/public_rows.hpp"
+#include "policy/policy.hpp"
 
 namespace rls_tenant {
 

@@ -4,7 +4,9 @@
 #include "policy/policy_faults.hpp"
 
 #include "context/own_functions.hpp"
+#include "policy/confinement.hpp"
 #include "policy/expression.hpp"
+#include "policy/fault.hpp"
 #include "policy/public_rows.hpp"
 #include "policy/table_faults.hpp"
 #include "postgres/condition.hpp"

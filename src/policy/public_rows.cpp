@@ -4,6 +4,7 @@
 #include "policy/public_rows.hpp"
 
 #include "context/own_functions.hpp"
+#include "policy/confinement.hpp"
 #include "policy/expression.hpp"
 
 namespace rls_tenant {

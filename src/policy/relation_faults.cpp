@@ -2,6 +2,7 @@
 
 #include "policy/relation_faults.hpp"
 
+#include "policy/fault.hpp"
 #include "policy/foreign_key_faults.hpp"
 #include "policy/table_faults.hpp"
 #include "policy/view_faults.hpp"

@@ -1,7 +1,6 @@
 // What is wrong with a relation of any kind: the rules of a table, and of what reads it or refers to it.
 #pragma once
 
-#include "policy/fault.hpp"
 #include "policy/tenancy.hpp"
 
 namespace rls_tenant {

@@ -3,7 +3,9 @@
 #include "policy/table_faults.hpp"
 
 #include "context/context.hpp"
+#include "policy/confinement.hpp"
 #include "policy/expression.hpp"
+#include "policy/fault.hpp"
 #include "policy/public_rows.hpp"
 #include "postgres/condition.hpp"
 

@@ -1,7 +1,6 @@
 // What a tenant table must be: one list of rules for guard, protect() and audit.
 #pragma once
 
-#include "policy/fault.hpp"
 #include "policy/tenancy.hpp"
 
 namespace rls_tenant {

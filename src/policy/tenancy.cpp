@@ -2,6 +2,7 @@
 
 #include "policy/tenancy.hpp"
 
+#include "policy/confinement.hpp"
 #include "policy/public_rows.hpp"
 
 namespace rls_tenant {

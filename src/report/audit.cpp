@@ -1,5 +1,6 @@
 // What audit() cannot ask the catalogs in SQL: it needs the trees of expressions.
 
+#include "policy/fault.hpp"
 #include "policy/policy_faults.hpp"
 #include "policy/public_rows.hpp"
 #include "policy/relation_faults.hpp"
