@@ -24,9 +24,9 @@ int mode = mode_refuse;
 // The OIDs of relations that this transaction made or altered, in TopTransactionContext. Rolled back notes do no harm,
 // since the check looks for itself.
 HTAB *notes = nullptr;
-bool muted = false;           // what the check does itself is not noted
-Oid told_role = InvalidOid;   // the role that was last told that the guard does not check its tables
-TimestampTz loaded_in = 0;    // the statement that loaded the library; on_object_access() has not seen all of it
+bool muted = false;          // what the check does itself is not noted
+Oid told_role = InvalidOid;  // the role that was last told that the guard does not check its tables
+TimestampTz loaded_in = 0;   // the statement that loaded the library; on_object_access() has not seen all of it
 
 object_access_hook_type previous_access = nullptr;
 

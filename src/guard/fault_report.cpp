@@ -37,7 +37,8 @@ const char *kind_word(Oid relid) {
 }
 
 int compare_names(const ListCell *left, const ListCell *right) {
-  return strcmp(static_cast<const FaultyRelation *>(lfirst(left))->name, static_cast<const FaultyRelation *>(lfirst(right))->name);
+  return strcmp(static_cast<const FaultyRelation *>(lfirst(left))->name,
+                static_cast<const FaultyRelation *>(lfirst(right))->name);
 }
 
 // What is wrong with one relation.
@@ -45,8 +46,8 @@ void append_faults(StringInfo text, const FaultyRelation *relation) {
   const ListCell *cell;
   foreach (cell, relation->faults) {
     const Fault *fault = static_cast<const Fault *>(lfirst(cell));
-    appendStringInfo(text, "%s%s: %s: %s\n    %s", text->len > 0 ? "\n" : "", relation->name, fault->rule, fault->detail,
-                     fault->remedy);
+    appendStringInfo(text, "%s%s: %s: %s\n    %s", text->len > 0 ? "\n" : "", relation->name, fault->rule,
+                     fault->detail, fault->remedy);
   }
   if (relation->problem != nullptr)
     appendStringInfo(text, "\n%s: cannot be protected: %s", relation->name, relation->problem);

@@ -3,9 +3,9 @@
 #include "guard/protection.hpp"
 
 #include "policy/public_rows.hpp"
-#include "postgres/as_owner.hpp"
 #include "postgres/condition.hpp"
 #include "postgres/statements.hpp"
+#include "postgres/with_settings.hpp"
 
 namespace rls_tenant {
 
@@ -51,10 +51,9 @@ Node *parse_access(Relation table, const char *access) {
 }
 
 bool reads_as(const Protection *protection, Node *expression, const char *text) {
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog");
-  const bool result = equal(expression, parse_access(protection->table, text));
-  AtEOXact_GUC(true, level);
+  bool result = false;
+  with_settings({{"search_path", "pg_catalog"}},
+                [&] { result = equal(expression, parse_access(protection->table, text)); });
   return result;
 }
 

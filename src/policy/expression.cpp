@@ -3,6 +3,7 @@
 #include "policy/expression.hpp"
 
 #include "context/own_functions.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
 

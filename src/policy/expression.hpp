@@ -1,7 +1,7 @@
 // What the parts of a policy's expression mean.
 #pragma once
 
-#include "postgres/expression.hpp"
+#include "postgres/prelude.hpp"
 
 namespace rls_tenant {
 

@@ -10,6 +10,7 @@
 #include "policy/public_rows.hpp"
 #include "policy/table_faults.hpp"
 #include "postgres/condition.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
 

@@ -3,7 +3,7 @@
 #include "policy/view_faults.hpp"
 
 #include "policy/fault.hpp"
-#include "postgres/tree.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
 

@@ -1,4 +1,4 @@
-// Expression trees.
+// Trees of expressions and queries.
 #pragma once
 
 #include "postgres/prelude.hpp"
@@ -12,5 +12,8 @@ inline const Node *strip_relabel(const Node *node) {
   }
   return node;
 }
+
+// The OIDs of the relations that a tree of expressions or queries names, each once.
+List *relations_in(Node *tree);
 
 }  // namespace rls_tenant

@@ -6,7 +6,7 @@
 #include "policy/relation_faults.hpp"
 #include "postgres/condition.hpp"
 #include "postgres/subtransaction.hpp"
-#include "postgres/tree.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
 

@@ -7,7 +7,7 @@
 
 #include "policy/confinement.hpp"
 #include "postgres/subtransaction.hpp"
-#include "postgres/tree.hpp"
+#include "postgres/expression.hpp"
 #include "report/explain_rows.hpp"
 #include "report/row_evaluation.hpp"
 

@@ -1,5 +1,5 @@
-// Whether a condition of a policy holds for a row, as PostgreSQL would find for a role; and if not, which part of it decided,
-// in words.
+// Whether a condition of a policy holds for a row, as PostgreSQL would find for a role; and if not, which part of it
+// decided, in words.
 #pragma once
 
 #include "context/context.hpp"

@@ -1,6 +1,6 @@
-// Walks by PostgreSQL's own walkers.
+// Walks through trees, by PostgreSQL's own walkers.
 
-#include "postgres/tree.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
 
