@@ -72,7 +72,7 @@ bool join_gives_tenant(const Join *join) {
   return false;
 }
 
-// Whether a condition that is no AND, OR or NOT can only be true for rows of the tenant.
+// Whether a condition that is not AND, OR or NOT can only be true for rows of the tenant.
 bool leaf_confines(const Node *expression, AttrNumber attribute) {
   Join join;
   if (read_join(expression, &join))

@@ -17,7 +17,7 @@ bool is_equality(const OpExpr *expression);
 // attribute = (the tenant of the context), either way round.
 bool is_tenant_condition(const OpExpr *expression, AttrNumber attribute);
 
-// The expressions that a condition puts together by AND: itself, if it is no AND.
+// The expressions that a condition puts together by AND: itself, if it is not an AND.
 List *conjuncts(Node *expression);
 
 // The source that a condition is_member(column) or is_member(column, 'source') asks; nullptr if it is none.

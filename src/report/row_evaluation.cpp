@@ -100,7 +100,7 @@ const char *argument_text(const EvaluatedRow *row, const Node *argument) {
   return var->varlevelsup == 0 && var->varattno > 0 ? attribute_text(row, var->varattno) : nullptr;
 }
 
-// Why a condition that is no AND or OR is not true.
+// Why a condition that is neither AND nor OR is not true.
 const char *reason_of(const EvaluatedRow *row, Node *expression, const KnownTruth *known) {
   if (known->truth == Truth::error) return psprintf("error: %s", known->error);
   if (IsA(expression, FuncExpr)) {
@@ -126,7 +126,7 @@ const char *reason_of(const EvaluatedRow *row, Node *expression, const KnownTrut
   return known->truth == Truth::null ? "the condition is NULL" : "the condition is false";
 }
 
-// A part that is no AND or OR.
+// A part that is neither AND nor OR.
 Evaluation evaluate_leaf(EvaluatedRow *row, Node *expression) {
   const char *missing = missing_context_words(what_expression_reads(expression));
   if (missing != nullptr) return {false, expression, missing};
