@@ -3,15 +3,16 @@
 #include "postgres/prelude.hpp"
 
 #include "context/context.hpp"
-#include "query/executor_hooks.hpp"
 #include "context/own_functions.hpp"
+#include "context/pinned_context.hpp"
+#include "context/utility_hook.hpp"
 #include "guard/guard.hpp"
 #include "membership/membership_functions.hpp"
-#include "context/pinned_context.hpp"
-#include "query/plan_constant.hpp"
-#include "query/planner_hook.hpp"
 #include "policy/tenancy.hpp"
 #include "postgres/transaction_end.hpp"
+#include "query/executor_hooks.hpp"
+#include "query/plan_constant.hpp"
+#include "query/planner_hook.hpp"
 
 extern "C" {
 __attribute__((visibility("default"))) const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME();
@@ -29,15 +30,18 @@ void _PG_init() {
                     errhint("Set session_preload_libraries = 'rls_tenant'.")));
   }
   // At the end of a transaction the last to ask comes first: the guard's check comes before the context's end.
-  transaction_init();
+  transaction_end_init();
   context_init();
-  functions_init();
-  execution_init();
+  own_functions_init();
+  pinned_context_init();
   plan_constant_init();
-  planning_init();
   membership_init();
-  tenant_table_init();
+  tenancy_init();
   guard_init();
-  pins_init();
+  // Each of PostgreSQL's hooks once. They run at different times, so that their order here is of no account; within
+  // each, the hook's own file says what comes when.
+  utility_hook_init();
+  planner_hook_init();
+  executor_hooks_init();
   MarkGUCPrefixReserved("rls_tenant");
 }

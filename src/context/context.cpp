@@ -27,10 +27,11 @@ constexpr SettingWords words[setting_count] = {
      "The type that every user's id must have."},
 };
 
-const config_enum_entry type_options[] = {{"any", static_cast<int>(ValueType::any), false},
-                                          {"uuid", static_cast<int>(ValueType::uuid), false},
-                                          {"bigint", static_cast<int>(ValueType::bigint), false},
-                                          {"text", static_cast<int>(ValueType::text), false},
+constexpr int any_type = -1;
+const config_enum_entry type_options[] = {{"any", any_type, false},
+                                          {"uuid", static_cast<int>(IdType::uuid), false},
+                                          {"bigint", static_cast<int>(IdType::bigint), false},
+                                          {"text", static_cast<int>(IdType::text), false},
                                           {nullptr, 0, false}};
 
 enum MissingContext { missing_error, missing_null };
@@ -45,10 +46,8 @@ bool one_tenant = true;
 // While the library loads: a session-level value from before must not come back as a context.
 bool drop_next_session_value = false;
 
-ProcessUtility_hook_type previous_utility = nullptr;
-
-void (*watcher)(Setting) = nullptr;
-void (*holder)(Setting, const ContextValue *) = nullptr;
+void (*change_callback)(Setting) = nullptr;
+void (*read_check)(Setting, const ContextValue *) = nullptr;
 
 ContextSlot &slot_of(Setting setting) { return context_slots[static_cast<int>(setting)]; }
 const SettingWords &words_of(Setting setting) { return words[static_cast<int>(setting)]; }
@@ -56,12 +55,6 @@ const SettingWords &words_of(Setting setting) { return words[static_cast<int>(se
 // The value that a slot's setting has now; nullptr if it is unset.
 const ContextValue *present(const ContextSlot &slot) {
   return slot.extra != nullptr && slot.extra->length() > 0 ? slot.extra : nullptr;
-}
-
-// "tenant "a"" or "no tenant", for a DETAIL.
-const char *named(Setting setting, const ContextValue *value) {
-  if (value == nullptr) return psprintf("no %s", setting_word(setting));
-  return psprintf("%s \"%s\"", setting_word(setting), value->bytes());
 }
 
 // When the context may change; the word of the setting is to be filled in.
@@ -74,11 +67,11 @@ const char *change_hint() {
 bool set_by_session(GucSource source) { return source >= PGC_S_INTERACTIVE; }
 
 // Puts the canonical form of a declared uuid or bigint in the place of what was written: one tenant has one text.
-bool canonical_text(ValueType type, ContextValue *value, char **newval) {
+bool canonical_text(std::optional<IdType> type, ContextValue *value, char **newval) {
   char text[64];
-  if (type == ValueType::uuid && value->is_uuid) {
+  if (type == IdType::uuid && value->is_uuid) {
     print_uuid(value->uuid, text);
-  } else if (type == ValueType::bigint && value->is_bigint) {
+  } else if (type == IdType::bigint && value->is_bigint) {
     snprintf(text, sizeof text, INT64_FORMAT, value->bigint);
   } else {
     return true;
@@ -157,12 +150,12 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
   }
   ContextValue parsed;
   parse_context_value(text, length, &parsed);
-  const ValueType type = setting_type(setting);
-  if (length > 0 && !context_value_fits(parsed, type)) {
+  const std::optional<IdType> type = setting_type(setting);
+  if (length > 0 && type && !context_value_fits(parsed, *type)) {
     GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
     GUC_check_errmsg("invalid value for %s: \"%s\"", setting_name(setting), text);
-    GUC_check_errdetail("It is no %s, which %s demands.", value_type_name(type), words_of(setting).type_name);
-    GUC_check_errhint("Set the id of the %s as a valid %s.", setting_word(setting), value_type_name(type));
+    GUC_check_errdetail("It is not a valid %s, which %s requires.", id_type_name(*type), words_of(setting).type_name);
+    GUC_check_errhint("Set the id of the %s as a valid %s.", setting_word(setting), id_type_name(*type));
     return false;
   }
   if (!canonical_text(type, &parsed, newval)) return false;
@@ -177,8 +170,8 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
 }
 
 // Copies of values that were read. They outlive the transaction where a procedure has ended it: an argument of CALL may
-// point to one until the procedure returns. Many of them (a procedure that goes through all tenants) are shared by
-// text.
+// point to one until the procedure returns. Where there are many they are shared by text: a procedure that goes through
+// the tenants for hours takes memory for each tenant, not for each transaction.
 MemoryContext copies_memory = nullptr;
 int copies = 0;
 HTAB *copies_by_text = nullptr;
@@ -238,14 +231,14 @@ void assign_setting(Setting setting, void *extra) {
   slot.extra = static_cast<const ContextValue *>(extra);
   make_unready(&slot);
   note_transaction();
-  if (watcher != nullptr) watcher(setting);
+  if (change_callback != nullptr) change_callback(setting);
 }
 
 // Where an unset context begins to be read as NULL, that is a change of what a read gives.
 void assign_missing_context(int value, void *) {
-  missing_context = value;  // before PostgreSQL does it, for the watcher
-  if (watcher == nullptr) return;
-  for (Setting setting : all_settings) watcher(setting);
+  missing_context = value;  // before PostgreSQL does it, for the callback
+  if (change_callback == nullptr) return;
+  for (Setting setting : all_settings) change_callback(setting);
 }
 
 template <Setting setting>
@@ -288,8 +281,8 @@ template <Setting setting>
 void define_setting_type() {
   constexpr int index = static_cast<int>(setting);
   DefineCustomEnumVariable(words[index].type_name, words[index].type_description,
-                           "A value of another type is refused when it is set.", &setting_types[index],
-                           static_cast<int>(ValueType::any), type_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+                           "A value of another type is refused when it is set.", &setting_types[index], any_type,
+                           type_options, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 }
 
 // Takes back what the transaction set for longer than itself; SET LOCAL ends by itself.
@@ -336,37 +329,25 @@ void at_transaction_event(XactEvent event) {
   }
 }
 
-// Refuses SET for a session: it would end with the transaction, which is not what was written.
-void refuse_session_set(const VariableSetStmt *statement) {
-  if (statement->is_local || statement->name == nullptr) return;
-  if (statement->kind != VAR_SET_VALUE && statement->kind != VAR_SET_CURRENT) return;
-  for (Setting setting : all_settings) {
-    if (pg_strcasecmp(statement->name, setting_name(setting)) != 0) continue;
-    ereport(ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s cannot be set for a session", setting_name(setting)),
-             errdetail("A context lasts one transaction, so that a pooled connection hands nothing on."),
-             errhint("Use SET LOCAL %s inside a transaction, or SELECT rls_tenant.set_context(...).",
-                     setting_name(setting))));
-  }
-}
-
-void process_utility(PlannedStmt *statement, const char *text, bool read_only_tree, ProcessUtilityContext context,
-                     ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *qc) {
-  if (IsA(statement->utilityStmt, VariableSetStmt)) {
-    refuse_session_set(castNode(VariableSetStmt, statement->utilityStmt));
-  }
-  auto next = previous_utility != nullptr ? previous_utility : standard_ProcessUtility;
-  next(statement, text, read_only_tree, context, params, environment, dest, qc);
-}
-
 }  // namespace
 
 const char *setting_word(Setting setting) { return words_of(setting).word; }
 const char *setting_name(Setting setting) { return words_of(setting).name; }
-ValueType setting_type(Setting setting) { return static_cast<ValueType>(setting_types[static_cast<int>(setting)]); }
+
+std::optional<IdType> setting_type(Setting setting) {
+  const int type = setting_types[static_cast<int>(setting)];
+  return type == any_type ? std::nullopt : std::optional<IdType>(static_cast<IdType>(type));
+}
+
 const ContextValue *present_context(Setting setting) { return present(slot_of(setting)); }
-void on_context_change(void (*fn)(Setting)) { watcher = fn; }
-void set_read_check(void (*fn)(Setting, const ContextValue *)) { holder = fn; }
+
+const char *context_words(Setting setting, const ContextValue *value) {
+  if (value == nullptr) return psprintf("no %s", setting_word(setting));
+  return psprintf("%s \"%s\"", setting_word(setting), value->bytes());
+}
+
+void on_context_change(void (*fn)(Setting)) { change_callback = fn; }
+void set_read_check(void (*fn)(Setting, const ContextValue *)) { read_check = fn; }
 
 void make_context_unready() {
   for (ContextSlot &slot : context_slots) make_unready(&slot);
@@ -378,15 +359,15 @@ bool missing_context_raises() { return missing_context == missing_error; }
 void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now) {
   ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                   errmsg("the %s is no longer the one that was read before", setting_word(setting)),
-                  errdetail("Then it was %s; %s now says %s.", named(setting, before), setting_name(setting),
-                            named(setting, now)),
+                  errdetail("It was %s when it was read; %s now names %s.", context_words(setting, before),
+                            setting_name(setting), context_words(setting, now)),
                   errhint(change_hint(), setting_word(setting))));
   pg_unreachable();
 }
 
 void raise_unfit_context(Setting setting, const char *text, const char *type) {
   ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                  errmsg("the %s \"%s\" is no %s", setting_word(setting), text, type),
+                  errmsg("the %s \"%s\" is not a valid %s", setting_word(setting), text, type),
                   errdetail("A function or policy asks for the %s as %s.", setting_word(setting), type),
                   errhint("Set %s to a valid %s, or ask for it with the function of its own type.",
                           setting_name(setting), type)));
@@ -398,8 +379,8 @@ const ContextValue *read_context_slow(Setting setting) {
   note_transaction();
   ContextSlot &slot = slot_of(setting);
   const ContextValue *now = present(slot);
-  if (holder != nullptr)
-    holder(setting, now);  // in a worker, too: that of CREATE INDEX has a leader who has read nothing
+  if (read_check != nullptr)
+    read_check(setting, now);  // in a worker, too: that of CREATE INDEX has a leader who has read nothing
   if (!slot.latched || !same_context_value(slot.reading, now)) {
     if (slot.latched && (one_tenant || slot.running > 0)) raise_context_changed(setting, slot.reading, now);
     if (now == nullptr && missing_context_raises()) {
@@ -410,12 +391,13 @@ const ContextValue *read_context_slow(Setting setting) {
                               "rls_tenant.set_context(...).",
                               setting_name(setting))));
     }
-    const ValueType type = setting_type(setting);
-    if (now != nullptr && !context_value_fits(*now, type)) {  // it was set before the type was declared
-      ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                      errmsg("the %s \"%s\" is no %s", setting_word(setting), now->bytes(), value_type_name(type)),
-                      errdetail("%s demands it.", words_of(setting).type_name),
-                      errhint("Set %s to a valid %s.", setting_name(setting), value_type_name(type))));
+    const std::optional<IdType> type = setting_type(setting);
+    if (now != nullptr && type && !context_value_fits(*now, *type)) {  // it was set before the type was declared
+      ereport(ERROR,
+              (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+               errmsg("the %s \"%s\" is not a valid %s", setting_word(setting), now->bytes(), id_type_name(*type)),
+               errdetail("%s requires it.", words_of(setting).type_name),
+               errhint("Set %s to a valid %s.", setting_name(setting), id_type_name(*type))));
     }
     slot.reading = now != nullptr ? kept_copy(now) : nullptr;
     slot.latched = true;
@@ -436,11 +418,26 @@ void set_context_value(Setting setting, const char *value) {
   const ContextSlot &slot = slot_of(setting);
   if (value == nullptr && (slot.extra == nullptr || !set_by_session(slot.extra->source))) return;
   set_config_option(setting_name(setting), value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-  if (value != nullptr && holder != nullptr) holder(setting, present(slot));
+  if (value != nullptr && read_check != nullptr) read_check(setting, present(slot));
   // Going back to the default asks no check hook.
   if (value == nullptr && slot.latched && (one_tenant || slot.running > 0) &&
       !same_context_value(slot.reading, present(slot))) {
     raise_context_changed(setting, slot.reading, present(slot));
+  }
+}
+
+void check_session_set(const Node *statement) {
+  if (!IsA(statement, VariableSetStmt)) return;
+  const VariableSetStmt *set = reinterpret_cast<const VariableSetStmt *>(statement);
+  if (set->is_local || set->name == nullptr) return;
+  if (set->kind != VAR_SET_VALUE && set->kind != VAR_SET_CURRENT) return;
+  for (Setting setting : all_settings) {
+    if (pg_strcasecmp(set->name, setting_name(setting)) != 0) continue;
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s cannot be set for a session", setting_name(setting)),
+             errdetail("A context lasts one transaction, so that a pooled connection hands nothing on."),
+             errhint("Use SET LOCAL %s inside a transaction, or SELECT rls_tenant.set_context(...).",
+                     setting_name(setting))));
   }
 }
 
@@ -459,8 +456,6 @@ void context_init() {
   define_setting<Setting::account>();
   define_setting<Setting::user>();
   at_end_of_transaction(at_transaction_event);
-  previous_utility = ProcessUtility_hook;
-  ProcessUtility_hook = process_utility;
 }
 
 }  // namespace rls_tenant

@@ -22,11 +22,16 @@ void context_init();
 const char *setting_word(Setting setting);
 // "rls_tenant.tenant_id" and so on.
 const char *setting_name(Setting setting);
-ValueType setting_type(Setting setting);
+// The type that a DBA has declared for its values, if any.
+std::optional<IdType> setting_type(Setting setting);
 
 // What the context setting holds now, without reading it in the sense of the latch; nullptr if it is unset.
 // Gone with the next change of the setting.
 const ContextValue *present_context(Setting setting);
+
+// "tenant "a"" or "no tenant", for a message.
+const char *context_words(Setting setting, const ContextValue *value);
+inline const char *context_words(Setting setting) { return context_words(setting, present_context(setting)); }
 
 // Has fn called after each change of a setting, also while a transaction is undone: it may do nothing that can fail.
 void on_context_change(void (*fn)(Setting));
@@ -34,6 +39,9 @@ void on_context_change(void (*fn)(Setting));
 // ask it again.
 void set_read_check(void (*fn)(Setting, const ContextValue *));
 void make_context_unready();
+// Refuses SET for a session: it would end with the transaction, which is not what was written.
+void check_session_set(const Node *statement);
+
 // Where a value came from, in words: transaction, role, database, ...
 const char *source_word(GucSource source);
 
@@ -72,7 +80,7 @@ void context_running(SettingSet settings, int step);
 // Makes a setting's value valid to the end of the transaction, or takes it back to its default if value is nullptr.
 void set_context_value(Setting setting, const char *value);
 
-// Raised where the text of the context is none of the type that is asked for.
+// Raised where the text of the context is not of the type that is asked for.
 [[noreturn]] void raise_unfit_context(Setting setting, const char *text, const char *type);
 [[noreturn]] void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now);
 

@@ -1,6 +1,6 @@
 // The context in SQL: the functions that read it, set it and show it.
 
-#include "context/own_functions.hpp"
+#include "context/context.hpp"
 
 namespace rls_tenant {
 

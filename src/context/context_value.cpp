@@ -47,17 +47,16 @@ void parse_context_value(const char *text, size_t length, ContextValue *value) {
   value->text[VARHDRSZ + length] = '\0';
 }
 
-bool context_value_fits(const ContextValue &value, ValueType type) {
+bool context_value_fits(const ContextValue &value, IdType type) {
   switch (type) {
-    case ValueType::uuid:
+    case IdType::uuid:
       return value.is_uuid;
-    case ValueType::bigint:
+    case IdType::bigint:
       return value.is_bigint;
-    case ValueType::any:
-    case ValueType::text:
-      break;
+    case IdType::text:
+      return true;
   }
-  return true;
+  pg_unreachable();
 }
 
 bool same_context_value(const ContextValue *left, const ContextValue *right) {
@@ -108,20 +107,6 @@ void print_uuid(const pg_uuid_t &uuid, char *out) {
     *out++ = digits[uuid.data[i] & 15];
   }
   *out = '\0';
-}
-
-const char *value_type_name(ValueType type) {
-  switch (type) {
-    case ValueType::uuid:
-      return "uuid";
-    case ValueType::bigint:
-      return "bigint";
-    case ValueType::text:
-      return "text";
-    case ValueType::any:
-      break;
-  }
-  return "any";
 }
 
 }  // namespace rls_tenant

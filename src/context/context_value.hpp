@@ -1,11 +1,9 @@
 // What one context setting says: its text, read as uuid and as bigint where it can be.
 #pragma once
 
-#include "postgres/prelude.hpp"
+#include "context/id_type.hpp"
 
 namespace rls_tenant {
-
-enum class ValueType { any, uuid, bigint, text };
 
 // Longest text of a context setting, in bytes; room for two uuids and a name, and small enough to copy at will.
 constexpr size_t max_context_bytes = 255;
@@ -34,7 +32,7 @@ const char *context_text_fault(const char *text, size_t length);
 void parse_context_value(const char *text, size_t length, ContextValue *value);
 
 // Whether a value is one of that type.
-bool context_value_fits(const ContextValue &value, ValueType type);
+bool context_value_fits(const ContextValue &value, IdType type);
 
 // Whether two values are the same text; nullptr means that there is none.
 bool same_context_value(const ContextValue *left, const ContextValue *right);
@@ -44,7 +42,5 @@ bool parse_bigint(const char *text, int64 *number);
 
 // The form in which PostgreSQL prints an uuid, with its zero byte: 37 bytes.
 void print_uuid(const pg_uuid_t &uuid, char *out);
-
-const char *value_type_name(ValueType type);
 
 }  // namespace rls_tenant

@@ -2,11 +2,11 @@
 
 #include "context/own_functions.hpp"
 
+#include "context/plan_marks.hpp"
+
 namespace rls_tenant {
 
 namespace {
-
-constexpr const char *getter_words[getter_count] = {"uuid", "bigint", "text"};
 
 // What one function means for a plan that depends on it.
 struct KnownFunction {
@@ -15,17 +15,17 @@ struct KnownFunction {
   bool memberships;
 };
 
-// The types that a group may have in is_member() and its kin.
+// The types that a group may have in is_member(), has_role() and so on.
 constexpr Oid group_types[] = {UUIDOID, INT8OID, INT4OID, INT2OID, TEXTOID};
 constexpr int group_type_count = lengthof(group_types);
 
-constexpr int functions_per_setting = 1 + 2 * getter_count;
-constexpr int membership_functions = 3 * group_type_count + 2 * getter_count;
+constexpr int functions_per_setting = 1 + 2 * id_type_count;
+constexpr int membership_functions = 3 * group_type_count + 2 * id_type_count;
 
 SettingFunctions functions[setting_count];
 Oid membership_checks[group_type_count];  // is_member()
 Oid role_checks[group_type_count];        // has_role()
-Oid group_lists[getter_count];            // index_groups_uuid() and so on
+Oid group_lists[id_type_count];           // index_groups_uuid() and so on
 Oid membership_change = InvalidOid;
 Oid tenant_isolation = InvalidOid;
 KnownFunction known[setting_count * functions_per_setting + membership_functions];
@@ -55,12 +55,13 @@ void look_up_setting(Oid schema, Setting setting) {
   snprintf(name, sizeof name, "%s_setting", setting_word(setting));
   mine.setting = lookup(schema, name, types, 0);
   remember(mine.setting, setting, false);
-  for (int getter = 0; getter < getter_count; getter++) {
-    snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), getter_words[getter]);
-    mine.getter[getter] = lookup(schema, name, types, 1);
-    snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), getter_words[getter]);
-    mine.fast[getter] = lookup(schema, name, types, 0);
-    remember(mine.fast[getter], setting, false);
+  for (IdType type : all_id_types) {
+    const int i = static_cast<int>(type);
+    snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), id_type_name(type));
+    mine.getter[i] = lookup(schema, name, types, 1);
+    snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), id_type_name(type));
+    mine.fast[i] = lookup(schema, name, types, 0);
+    remember(mine.fast[i], setting, false);
   }
 }
 
@@ -74,14 +75,15 @@ void look_up_memberships(Oid schema) {
     remember(role_checks[i], Setting::user, true);
     remember(lookup(schema, "member_role", types, 2), Setting::user, true);
   }
-  for (int i = 0; i < getter_count; i++) {
+  for (IdType type : all_id_types) {
     const Oid types[] = {TEXTOID, TEXTOID};
     char name[NAMEDATALEN];
-    snprintf(name, sizeof name, "member_groups_%s", getter_words[i]);
+    snprintf(name, sizeof name, "member_groups_%s", id_type_name(type));
     remember(lookup(schema, name, types, 2), Setting::user, true);
-    snprintf(name, sizeof name, "index_groups_%s", getter_words[i]);
-    group_lists[i] = lookup(schema, name, types, 2);
-    remember(group_lists[i], Setting::user, true);
+    snprintf(name, sizeof name, "index_groups_%s", id_type_name(type));
+    Oid &list = group_lists[static_cast<int>(type)];
+    list = lookup(schema, name, types, 2);
+    remember(list, Setting::user, true);
   }
   membership_change = lookup(schema, "note_membership_change", nullptr, 0);
   tenant_isolation = lookup(schema, "with_tenant_isolation", nullptr, 0);
@@ -125,11 +127,11 @@ bool is_one_of(const Oid (&functions)[count], Oid function) {
 }
 
 // What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
-constexpr int known_count_complete = setting_count * (1 + getter_count) + membership_functions;
+constexpr int known_count_complete = setting_count * (1 + id_type_count) + membership_functions;
 
 // A function changed: ours, or, while we do not know them all, perhaps ours from now on.
 void on_function_change(Datum, int, uint32 hash) {
-  if (hash == constant_plan_hash) return;  // no function: the context has changed
+  if (drops_marked_plans(hash)) return;  // no function: the context has changed
   if (hash == 0 || known_count < known_count_complete) {
     valid = false;
     return;
@@ -159,8 +161,9 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
   const ListCell *cell;
   foreach (cell, plan->invalItems) {
     const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
-    if (item->cacheId == constant_plan_cache) {
-      result.settings |= 1u << (item->hashValue & ((1u << constant_setting_bits) - 1));
+    PlanMark mark;
+    if (read_plan_mark(item, &mark)) {
+      result.settings |= setting_bit(mark.setting);
       result.constants = true;
     }
     if (item->cacheId != PROCOID) continue;
@@ -173,23 +176,31 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
   return result;
 }
 
-bool is_getter(Oid function, Setting *setting, Getter *type) {
+bool is_getter(Oid function, Setting *setting, IdType *type) {
   refresh();
   for (Setting candidate : all_settings) {
     const SettingFunctions &mine = functions[static_cast<int>(candidate)];
-    for (int i = 0; i < getter_count; i++) {
+    for (int i = 0; i < id_type_count; i++) {
       if (!OidIsValid(function) || (function != mine.getter[i] && function != mine.fast[i])) continue;
       *setting = candidate;
-      *type = static_cast<Getter>(i);
+      *type = static_cast<IdType>(i);
       return true;
     }
   }
   return false;
 }
 
+bool is_context_call(const FuncExpr *call, Setting *setting, IdType *type) {
+  if (!is_getter(call->funcid, setting, type)) return false;
+  if (call->args == NIL) return true;
+  const Node *argument = static_cast<const Node *>(linitial(call->args));
+  return IsA(argument, FuncExpr) &&
+         reinterpret_cast<const FuncExpr *>(argument)->funcid == functions[static_cast<int>(*setting)].setting;
+}
+
 SettingSet what_function_reads(Oid function) {
   Setting setting;
-  Getter type;
+  IdType type;
   if (is_getter(function, &setting, &type)) return setting_bit(setting);
   const uint32 hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
   for (int i = 0; i < known_count; i++) {
@@ -209,7 +220,7 @@ Oid change_function() {
   return membership_change;
 }
 
-Oid groups_function(Getter type) {
+Oid groups_function(IdType type) {
   refresh();
   return group_lists[static_cast<int>(type)];
 }
@@ -218,7 +229,7 @@ bool is_membership_check(Oid function) { return is_one_of(membership_checks, fun
 bool is_role_check(Oid function) { return is_one_of(role_checks, function); }
 bool is_group_list(Oid function) { return is_one_of(group_lists, function); }
 
-void functions_init() {
+void own_functions_init() {
   CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
   CacheRegisterSyscacheCallback(NAMESPACENAME, on_schema_change, 0);
 }

@@ -5,23 +5,20 @@
 
 namespace rls_tenant {
 
-enum class Getter { uuid, bigint, text };
-constexpr int getter_count = 3;
-
 // The functions of one setting. InvalidOid throughout where the extension is not created.
 struct SettingFunctions {
-  Oid setting;               // tenant_setting(): the stable text
-  Oid getter[getter_count];  // current_tenant_uuid(text) and so on, which people write
-  Oid fast[getter_count];    // fast_tenant_uuid() and so on, which the planner puts in their place
+  Oid setting;                // tenant_setting(): the stable text
+  Oid getter[id_type_count];  // current_tenant_uuid(text) and so on, which people write
+  Oid fast[id_type_count];    // fast_tenant_uuid() and so on, which the planner puts in their place
 };
 
 // The name of the schema that holds everything.
 constexpr char extension_schema[] = "rls_tenant";
 
-// The membership source that is_member() and its kin take by default.
+// The membership source that is_member() and the like take by default.
 constexpr char default_source[] = "tenant";
 
-void functions_init();
+void own_functions_init();
 
 // Valid until the next call into PostgreSQL that may accept invalidations.
 const SettingFunctions *setting_functions(Setting setting);
@@ -30,34 +27,31 @@ const SettingFunctions *setting_functions(Setting setting);
 const SettingFunctions *remembered_setting_functions(Setting setting);
 bool was_membership_check(Oid function);
 
-// How a plan is marked into which the planner has put values of the context: once under a hash on PROCOID, by which
-// PostgreSQL drops it when the context changes, and once for each setting under a cache that does not exist, with the
-// setting in the lowest bits and its generation above.
-constexpr uint32 constant_plan_hash = 0x726c7374;
-constexpr int constant_plan_cache = -0x726c;
-constexpr uint32 constant_setting_bits = 2;
-
-// What a plan reads, by the functions that PostgreSQL noted as its dependencies, and by these marks.
+// What a plan reads, by the functions that PostgreSQL noted as its dependencies, and by our marks.
 struct PlanReads {
   SettingSet settings;
   bool memberships;
-  bool constants;
+  bool constants;  // it is marked: it holds values
 };
 PlanReads what_plan_reads(const PlannedStmt *plan);
 
 // Which settings a call of a function with its default argument reads.
 SettingSet what_function_reads(Oid function);
 // The getter that a function is, if it is one, as people write it or as the planner does.
-bool is_getter(Oid function, Setting *setting, Getter *type);
+bool is_getter(Oid function, Setting *setting, IdType *type);
+// Likewise that of a call, if it reads the context: the argument is left out, or is our own setting function, which is
+// its default. An argument that somebody wrote is theirs.
+bool is_context_call(const FuncExpr *call, Setting *setting, IdType *type);
 
-// Whether an expression is a call of with_tenant_isolation(), which policies call that rely on tenant_isolation; nullptr is none.
+// Whether an expression is a call of with_tenant_isolation(), which policies call that rely on tenant_isolation;
+// nullptr is none.
 bool is_tenant_isolation_call(const Node *expression);
 
 // The trigger function note_membership_change(), and index_groups_uuid(), …_bigint(), …_text(); InvalidOid: not there.
 Oid change_function();
-Oid groups_function(Getter type);
+Oid groups_function(IdType type);
 
-// Whether a function is an is_member(), a has_role(), an index_groups_uuid() or its kin.
+// Whether a function is an is_member(), a has_role(), or one of index_groups_uuid() and so on.
 bool is_membership_check(Oid function);
 bool is_role_check(Oid function);
 bool is_group_list(Oid function);

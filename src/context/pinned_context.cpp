@@ -19,34 +19,23 @@ bool is_context(const char *pin) {
   return false;
 }
 
-// The settings of one row of pg_db_role_setting, as "name=value".
-template <typename Fn>
-void for_settings(HeapTuple tuple, TupleDesc description, Fn fn) {
-  bool isnull;
-  const Datum array = heap_getattr(tuple, Anum_pg_db_role_setting_setconfig, description, &isnull);
-  if (isnull) return;
-  Datum *elements;
-  bool *nulls;
-  int count;
-  deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-  for (int i = 0; i < count; i++) {
-    if (!nulls[i]) fn(TextDatumGetCString(elements[i]));
-  }
-}
-
-// Runs fn(form, setting) on what pg_db_role_setting says for a role, in whatever database; InvalidOid: for databases.
+// Runs fn(form, "name=value") on what pg_db_role_setting says for a role, in whatever database; InvalidOid: for
+// databases.
 template <typename Fn>
 void for_settings_of(Oid role, Fn fn) {
   static_assert(jump_safe<Fn>);
-  Relation catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+  for_all_rows(DbRoleSettingRelationId, [&](HeapTuple tuple, TupleDesc description) {
     const Form_pg_db_role_setting form = reinterpret_cast<Form_pg_db_role_setting>(GETSTRUCT(tuple));
-    if (form->setrole != role) continue;
-    for_settings(tuple, RelationGetDescr(catalog), [&](const char *text) { fn(form, text); });
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+    if (form->setrole != role) return;
+    bool isnull;
+    const Datum settings = heap_getattr(tuple, Anum_pg_db_role_setting_setconfig, description, &isnull);
+    if (isnull) return;
+    const ListCell *cell;
+    foreach (cell, array_texts(settings)) {
+      const char *setting = static_cast<const char *>(lfirst(cell));
+      if (setting != nullptr) fn(form, setting);
+    }
+  });
 }
 
 // Whether something is pinned for a role, in whatever database; InvalidOid: for databases.
@@ -70,14 +59,14 @@ Oid pinned_role = InvalidOid;  // the session user of whom `pinned` tells
 Pinned read_pin(const char *text, bool in_database) {
   Pinned pin = {};
   const size_t length = strlen(text);
-  pin.pinned = length > 0;  // empty is no context: it takes a pin for all databases away in this one
+  pin.pinned = length > 0;  // empty is no context: in this database it removes a pin for all databases
   pin.in_database = in_database;
   pin.fault = context_text_fault(text, length);
   if (pin.fault == nullptr) parse_context_value(text, length, &pin.value);
   return pin;
 }
 
-// Reads what the session user is pinned to; superusers are held to nothing.
+// Reads what the session user is pinned to; superusers are pinned to nothing.
 void read_pins(Oid role) {
   Pinned found[setting_count] = {};
   const auto read = [&](Form_pg_db_role_setting form, const char *text) {
@@ -97,14 +86,12 @@ void read_pins(Oid role) {
 
 // Whether two values are the same id, in whatever spelling its type allows.
 bool same_id(Setting setting, const ContextValue &left, const ContextValue &right) {
-  switch (setting_type(setting)) {
-    case ValueType::uuid:
-      return left.is_uuid && right.is_uuid && memcmp(&left.uuid, &right.uuid, sizeof(pg_uuid_t)) == 0;
-    case ValueType::bigint:
-      return left.is_bigint && right.is_bigint && left.bigint == right.bigint;
-    default:
-      return same_context_value(&left, &right);
+  const std::optional<IdType> type = setting_type(setting);
+  if (type == IdType::uuid) {
+    return left.is_uuid && right.is_uuid && memcmp(&left.uuid, &right.uuid, sizeof(pg_uuid_t)) == 0;
   }
+  if (type == IdType::bigint) return left.is_bigint && right.is_bigint && left.bigint == right.bigint;
+  return same_context_value(&left, &right);
 }
 
 [[noreturn]] void raise_pinned(Setting setting, const Pinned &pin, const char *fault, const ContextValue *now) {
@@ -116,27 +103,26 @@ bool same_id(Setting setting, const ContextValue &left, const ContextValue &righ
   if (fault != nullptr) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("the %s that role \"%s\" is pinned to cannot be read", word, role), errdetail("%s", fault),
-                    errhint("A DBA can mend it, for new sessions: %s SET %s = '...';", alter, name)));
+                    errhint("A DBA can correct it, for new sessions: %s SET %s = '...';", alter, name)));
   }
   ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                   errmsg("role \"%s\" is pinned to %s \"%s\"", role, word, pin.value.bytes()),
-                  now == nullptr ? errdetail("%s says no %s.", name, word)
-                                 : errdetail("%s says %s \"%s\".", name, word, now->bytes()),
-                  errhint("Set no other %s as this role. A DBA can take the pin away, for new sessions: %s RESET %s;",
+                  errdetail("%s names %s.", name, context_words(setting, now)),
+                  errhint("Set no other %s as this role. A DBA can remove the pin, for new sessions: %s RESET %s;",
                           word, alter, name)));
   pg_unreachable();
 }
 
 // Refuses to read another value than what the session user is pinned to.
-void hold(Setting setting, const ContextValue *now) {
+void check_read(Setting setting, const ContextValue *now) {
   const Oid role = GetSessionUserId();
   if (unlikely(role != pinned_role)) read_pins(role);
   const Pinned &pin = pinned[static_cast<int>(setting)];
   if (likely(!pin.pinned)) return;
   const char *fault = pin.fault;
-  const ValueType type = setting_type(setting);
-  if (fault == nullptr && !context_value_fits(pin.value, type)) {
-    fault = psprintf("\"%s\" is no %s.", pin.value.bytes(), value_type_name(type));
+  const std::optional<IdType> type = setting_type(setting);
+  if (fault == nullptr && type && !context_value_fits(pin.value, *type)) {
+    fault = psprintf("\"%s\" is not a valid %s.", pin.value.bytes(), id_type_name(*type));
   }
   if (fault == nullptr && now != nullptr && same_id(setting, pin.value, *now)) return;
   raise_pinned(setting, pin, fault, now);
@@ -147,6 +133,17 @@ void hold(Setting setting, const ContextValue *now) {
 bool is_dba(Oid role) {
   return superuser() || (OidIsValid(role) && role != GetUserId() && role != GetSessionUserId() &&
                          has_createrole_privilege(GetUserId()));
+}
+
+}  // namespace
+
+bool is_pinned(Setting setting) {
+  if (GetSessionUserId() != pinned_role) read_pins(GetSessionUserId());
+  return pinned[static_cast<int>(setting)].pinned;
+}
+
+void check_session_user() {
+  if (unlikely(GetSessionUserId() != pinned_role)) make_context_unready();
 }
 
 void check_pin(const Node *statement) {
@@ -162,35 +159,11 @@ void check_pin(const Node *statement) {
   if (set == nullptr || is_dba(role)) return;
   if (set->kind == VAR_RESET_ALL ? !has_pin(role) : set->name == nullptr || !is_context(set->name)) return;
   ereport(ERROR,
-          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("only a DBA may pin a context, or take a pin away"),
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("only a DBA may pin a context or remove a pin"),
            errdetail("Transactions that set no context of their own would fall back to another one than before."),
            errhint("Set the context in each transaction: SET LOCAL %s = '...'.", setting_name(Setting::tenant))));
 }
 
-ProcessUtility_hook_type previous_utility = nullptr;
-
-void process_utility(PlannedStmt *statement, const char *text, bool read_only_tree, ProcessUtilityContext context,
-                     ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *qc) {
-  check_pin(statement->utilityStmt);
-  const auto next = previous_utility != nullptr ? previous_utility : standard_ProcessUtility;
-  next(statement, text, read_only_tree, context, params, environment, dest, qc);
-}
-
-}  // namespace
-
-bool is_pinned(Setting setting) {
-  if (GetSessionUserId() != pinned_role) read_pins(GetSessionUserId());
-  return pinned[static_cast<int>(setting)].pinned;
-}
-
-void check_session_user() {
-  if (unlikely(GetSessionUserId() != pinned_role)) make_context_unready();
-}
-
-void pins_init() {
-  set_read_check(hold);
-  previous_utility = ProcessUtility_hook;
-  ProcessUtility_hook = process_utility;
-}
+void pinned_context_init() { set_read_check(check_read); }
 
 }  // namespace rls_tenant

@@ -6,11 +6,13 @@
 
 namespace rls_tenant {
 
-// Refuses ALTER ROLE and ALTER DATABASE … SET or RESET of a context by who is no DBA: a role could pin itself, so that
-// what forgets its context reads that tenant from then on, or leave the tenant that a DBA has pinned it to. And
-// refuses, when it is read, a context other than the pin of the session's user: what the catalog says when a session
-// first reads, since the setting's own source tells nothing where something else outranks it.
-void pins_init();
+// Refuses to read a context other than the pin of the session's user: what the catalog says when a session first reads,
+// since the setting's own source tells nothing where something else outranks it.
+void pinned_context_init();
+
+// Refuses ALTER ROLE and ALTER DATABASE … SET or RESET of a context by anyone but a DBA: a role could pin itself, so
+// that what forgets its context reads that tenant from then on, or leave the tenant that a DBA has pinned it to.
+void check_pin(const Node *statement);
 
 // Whether the session's user is pinned there.
 bool is_pinned(Setting setting);

@@ -4,7 +4,7 @@
 #include "guard/column_rule.hpp"
 
 #include "context/own_functions.hpp"
-#include "policy/tenancy.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 
@@ -82,10 +82,10 @@ RuleFault find_column(Relation relation, const char *name, RestrictedColumn *col
   const AttrNumber attribute = get_attnum(RelationGetRelid(relation), name);
   if (attribute == InvalidAttrNumber) {
     return {psprintf("There is no column %s. It may have been renamed or dropped.", quote_identifier(name)),
-            "Drop the trigger, and make it anew for the columns that there are."};
+            "Drop the trigger, and create it again for the columns that exist."};
   }
   if (attribute < 0) {
-    return {psprintf("Column %s is the system's.", quote_identifier(name)),
+    return {psprintf("Column %s is a system column.", quote_identifier(name)),
             "Restrict the columns of the table itself."};
   }
   const Form_pg_attribute form = TupleDescAttr(RelationGetDescr(relation), attribute - 1);
@@ -141,7 +141,7 @@ ColumnRule *read_column_rule(Relation relation, const Trigger *trigger, MemoryCo
   }
   List *names;
   if (!SplitIdentifierString(pstrdup(given[0]), ',', &names) || names == NIL) {
-    *fault = {psprintf("\"%s\" is no list of columns.", given[0]), arguments};
+    *fault = {psprintf("\"%s\" is not a list of columns.", given[0]), arguments};
     return nullptr;
   }
   ColumnRule *rule = static_cast<ColumnRule *>(MemoryContextAllocZero(

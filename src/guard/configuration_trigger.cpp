@@ -1,10 +1,9 @@
 // Who may add rows to the configuration tables, which pg_dump carries: a restore adds them as COPY does, be it by a
 // role that is no superuser. INSERT is granted to everybody, and this trigger decides.
 
-#include "context/own_functions.hpp"
 #include "guard/ddl_notes.hpp"
 #include "membership/source.hpp"
-#include "policy/tenancy.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 
@@ -35,7 +34,7 @@ bool may_make_tables(const char *schema, Oid role) {
 // Nothing here asks what rows there are: whoever is refused must not learn that from the error.
 void check_row(Relation table, HeapTuple row, Oid role) {
   if (guard_mode() != mode_off)
-    refuse_row(table, role, "Its rows decide what the guard lets be and who is a member of what.");
+    refuse_row(table, role, "Its rows decide what the guard allows, and who is a member of what.");
   bool isnull;
   const TupleDesc description = RelationGetDescr(table);
   if (RelationGetRelid(table) == source_table()) {

@@ -1,5 +1,5 @@
-// Noting. The event triggers tell of each command; the hook, which is there once the library is loaded, of relations
-// that are made where no event trigger fires.
+// The event triggers tell of each command; the hook, which is there once the library is loaded, of relations that are
+// made where no event trigger fires.
 
 #include "guard/ddl_notes.hpp"
 
@@ -24,20 +24,20 @@ int mode = mode_refuse;
 // The OIDs of relations that this transaction made or altered, in TopTransactionContext. Rolled back notes do no harm,
 // since the check looks for itself.
 HTAB *notes = nullptr;
-bool muted = false;           // what the check does itself is not noted
-Oid told_aside = InvalidOid;  // the role that was last told
-TimestampTz loaded_in = 0;    // the statement that loaded the library; on_object_access() has not seen all of it
+bool muted = false;          // what the check does itself is not noted
+Oid told_role = InvalidOid;  // the role that was last told that the guard does not check its tables
+TimestampTz loaded_in = 0;   // the statement that loaded the library; on_object_access() has not seen all of it
 
 object_access_hook_type previous_access = nullptr;
 
-// Whether the role that runs the DDL may pass row-level security by and has said that it does, as pg_dump's output
-// does. A SECURITY DEFINER function's role does not count.
-bool stands_aside() {
+// Whether the role that runs the DDL may bypass row-level security and has said that it does, as pg_dump's output does.
+// A SECURITY DEFINER function's role does not count.
+bool is_bypassed() {
   const Oid role = GetOuterUserId();
   if (row_security || !has_bypassrls_privilege(role)) return false;
-  if (told_aside != role) {
-    told_aside = role;
-    ereport(NOTICE, (errmsg("the guard of rls_tenant stands aside"),
+  if (told_role != role) {
+    told_role = role;
+    ereport(NOTICE, (errmsg("the guard of rls_tenant does not check tables"),
                      errdetail("row_security is off and role \"%s\" may bypass row-level security.",
                                GetUserNameFromId(role, false)),
                      errhint("SET row_security = on to have tables checked.")));
@@ -46,7 +46,7 @@ bool stands_aside() {
 }
 
 void note(Oid relid) {
-  if (!OidIsValid(relid) || stands_aside()) return;
+  if (!OidIsValid(relid) || is_bypassed()) return;
   if (notes == nullptr) {
     note_transaction();
     HASHCTL control = {};
@@ -115,18 +115,18 @@ void note_command(TupleTableSlot *row) {
     const CollectedCommand *command =
         reinterpret_cast<const CollectedCommand *>(DatumGetPointer(slot_getattr(row, ddl_command, &isnull)));
     note(object);
-    if (command->type == SCT_AlterTable && !stands_aside())
+    if (command->type == SCT_AlterTable && !is_bypassed())
       check_foreign_key_commands(object, command->d.alterTable.subcmds, mode == mode_warn ? WARNING : ERROR);
   } else if (catalog == PolicyRelationId) {
     note(relation_of(PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, Anum_pg_policy_polrelid, object));
   } else if (catalog == RewriteRelationId) {
     note(relation_of(RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class, object));
-  } else if (catalog == TriggerRelationId && !stands_aside()) {
+  } else if (catalog == TriggerRelationId && !is_bypassed()) {
     check_column_rule(object, mode == mode_warn ? WARNING : ERROR);
   }
 }
 
-// Whether all parts of ALTER TABLE are of these kinds.
+// Whether all subcommands of ALTER TABLE are of these kinds.
 bool has_only(const Node *statement, std::initializer_list<AlterTableType> kinds) {
   if (!IsA(statement, AlterTableStmt)) return false;
   const ListCell *cell;
@@ -193,13 +193,10 @@ void note_drop(TupleTableSlot *row) {
   if (strcmp(type, "policy") != 0 && strcmp(type, "table column") != 0) return;
   const Datum names = slot_getattr(row, drop_address_names, &isnull);
   if (isnull) return;
-  Datum *elements;
-  bool *nulls;
-  int count;
-  deconstruct_array(DatumGetArrayTypeP(names), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-  if (count < 3 || nulls[0] || nulls[1]) return;
-  const Oid schema = get_namespace_oid(TextDatumGetCString(elements[0]), true);
-  if (OidIsValid(schema)) note(get_relname_relid(TextDatumGetCString(elements[1]), schema));
+  const List *texts = array_texts(names);
+  if (list_length(texts) < 3 || linitial(texts) == nullptr || lsecond(texts) == nullptr) return;
+  const Oid schema = get_namespace_oid(static_cast<const char *>(linitial(texts)), true);
+  if (OidIsValid(schema)) note(get_relname_relid(static_cast<const char *>(lsecond(texts)), schema));
 }
 
 void check_called(FunctionCallInfo fcinfo) {

@@ -4,13 +4,13 @@
 #include "guard/foreign_key_check.hpp"
 
 #include "guard/refusals.hpp"
-#include "policy/tenancy.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 
 namespace {
 
-// The table that a part of ALTER TABLE has checked a foreign key to; InvalidOid: it has checked none.
+// The table that a subcommand of ALTER TABLE has checked a foreign key to; InvalidOid: it has checked none.
 Oid checked_foreign_key(Oid relid, const AlterTableCmd *command) {
   if (compat::adds_constraint(command) && command->def != nullptr && IsA(command->def, Constraint)) {
     const Constraint *constraint = reinterpret_cast<const Constraint *>(command->def);
@@ -29,7 +29,9 @@ Oid checked_foreign_key(Oid relid, const AlterTableCmd *command) {
 }
 
 // Whether a table has rows from before the transaction, perhaps, that forced row-level security hides from its owner.
-bool hides_rows(Oid relid, Snapshot before) { return is_enabled_and_forced(relid) && relation_row(relid, before).found; }
+bool hides_rows(Oid relid, Snapshot before) {
+  return is_enabled_and_forced(relid) && relation_row(relid, before).found;
+}
 
 }  // namespace
 
@@ -44,7 +46,7 @@ void check_foreign_key_commands(Oid relid, List *subcommands, int level) {
     const char *message =
         psprintf("a foreign key of table %s was checked for the rows of one tenant only", relation_name(relid));
     const char *detail =
-        psprintf("fk_crosses: role \"%s\" sees but these of %s, and PostgreSQL marks the key as valid for all.",
+        psprintf("fk_crosses: role \"%s\" sees only those of %s, and PostgreSQL marks the key as valid for all.",
                  GetUserNameFromId(GetUserId(), true), relation_name(hides_rows(relid, before) ? relid : referenced));
     const bool enforces = reinterpret_cast<const AlterTableCmd *>(command)->subtype == AT_AlterConstraint;
     remember_refusal(message, detail);

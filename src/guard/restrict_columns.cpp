@@ -4,29 +4,23 @@
 // trigger for UPDATE: it is deleted here and inserted there. The deleted row says that it has moved, and the next row
 // that the same rule sees inserted in the same statement is it: PostgreSQL queues the two one after the other.
 
-#include "guard/column_rule.hpp"
-#include "context/own_functions.hpp"
+#include "context/context.hpp"
+#include "guard/moved_rows.hpp"
 #include "membership/membership_functions.hpp"
-#include "membership/lookup.hpp"
 #include "membership/source.hpp"
 #include "policy/tenancy.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 
 namespace {
 
-// The values of the restricted columns in one row and, as the last one, the row's tenant.
-struct Values {
-  Datum *values;
-  bool *nulls;
-};
-
 // What a trigger remembers for the rows of a statement, in fn_extra.
-struct Watch {
+struct RuleState {
   ColumnRule *rule;
-  Values before;
-  Values after;
-  Values defaults;
+  RowValues before;
+  RowValues after;
+  RowValues defaults;
   bool knows_defaults;
   bool knows_tenant;
   RestrictedColumn tenant;  // without attribute: there is none
@@ -35,153 +29,105 @@ struct Watch {
   Oid role;  // of the database; InvalidOid: there is none of that name
 };
 
-// A row that has left its partition, until it arrives at another. Lives as long as the transaction.
-struct Moved {
-  Moved *next;
-  uint64 statement;           // that moved it, and
-  TransactionId transaction;  // in which subtransaction
-  Oid rule;                   // the root trigger
-  Values row;
-  RestrictedColumn tenant;  // of the partition that it has left
-  Oid tenant_type;
-};
-Moved *moved_rows = nullptr;
-bool forgets_moved_rows = false;  // at the transaction's end
-
-void forget_moved_rows(void *) {
-  moved_rows = nullptr;
-  forgets_moved_rows = false;
-}
-
-// The statement that is running; 0: one that loaded the library.
-uint64 statement_number() { return current_statement() != nullptr ? current_statement()->number : 0; }
-
-Values make_values(int count, MemoryContext memory) {
-  return {static_cast<Datum *>(MemoryContextAllocZero(memory, sizeof(Datum) * static_cast<size_t>(count))),
-          static_cast<bool *>(MemoryContextAllocZero(memory, sizeof(bool) * static_cast<size_t>(count)))};
-}
-
 [[noreturn]] void raise_unusable(const TriggerData *data, const RuleFault &fault) {
   report_unusable_rule(data->tg_relation, data->tg_trigger, fault, ERROR);
   pg_unreachable();
 }
 
 // The rule of the trigger that is called, read once a statement.
-Watch *watch_of(FunctionCallInfo fcinfo, const TriggerData *data) {
-  Watch *watch = static_cast<Watch *>(fcinfo->flinfo->fn_extra);
-  if (likely(watch != nullptr && watch->rule->trigger == data->tg_trigger->tgoid &&
-             watch->rule->relid == RelationGetRelid(data->tg_relation))) {
-    return watch;
+RuleState *state_of(FunctionCallInfo fcinfo, const TriggerData *data) {
+  RuleState *state = static_cast<RuleState *>(fcinfo->flinfo->fn_extra);
+  if (likely(state != nullptr && state->rule->trigger == data->tg_trigger->tgoid &&
+             state->rule->relid == RelationGetRelid(data->tg_relation))) {
+    return state;
   }
   const MemoryContext memory = fcinfo->flinfo->fn_mcxt;
   RuleFault fault = {};
   ColumnRule *rule = read_column_rule(data->tg_relation, data->tg_trigger, memory, &fault);
   if (rule == nullptr) raise_unusable(data, fault);
-  watch = static_cast<Watch *>(MemoryContextAllocZero(memory, sizeof(Watch)));
-  watch->rule = rule;
-  watch->before = make_values(rule->count + 1, memory);
-  watch->after = make_values(rule->count + 1, memory);
-  fcinfo->flinfo->fn_extra = watch;
-  return watch;
+  state = static_cast<RuleState *>(MemoryContextAllocZero(memory, sizeof(RuleState)));
+  state->rule = rule;
+  state->before = make_row_values(rule, memory);
+  state->after = make_row_values(rule, memory);
+  fcinfo->flinfo->fn_extra = state;
+  return state;
 }
 
-void take(const ColumnRule *rule, TupleTableSlot *row, Values *into) {
+void take(const ColumnRule *rule, TupleTableSlot *row, RowValues *into) {
   for (int i = 0; i < rule->count; i++) {
     into->values[i] = slot_getattr(row, rule->columns[i].attribute, &into->nulls[i]);
   }
 }
 
 // Finds the tenant column, which only a change of what is restricted asks for.
-void find_tenant(Watch *watch, Relation relation) {
-  if (watch->knows_tenant) return;
-  watch->knows_tenant = true;
+void find_tenant(RuleState *state, Relation relation) {
+  if (state->knows_tenant) return;
+  state->knows_tenant = true;
   const AttrNumber attribute = tenant_attribute(RelationGetRelid(relation));
   if (attribute <= 0) return;
   const Form_pg_attribute form = TupleDescAttr(RelationGetDescr(relation), attribute - 1);
-  watch->tenant = {attribute, form->attbyval, form->attlen};
-  watch->tenant_type = getBaseType(form->atttypid);
+  state->tenant = {attribute, form->attbyval, form->attlen};
+  state->tenant_type = getBaseType(form->atttypid);
 }
 
-void take_tenant(const Watch *watch, TupleTableSlot *row, Values *into) {
-  const int place = watch->rule->count;
+void take_tenant(const RuleState *state, TupleTableSlot *row, RowValues *into) {
+  const int place = state->rule->count;
   into->nulls[place] = true;
-  if (watch->tenant.attribute > 0) {
-    into->values[place] = slot_getattr(row, watch->tenant.attribute, &into->nulls[place]);
+  if (state->tenant.attribute > 0) {
+    into->values[place] = slot_getattr(row, state->tenant.attribute, &into->nulls[place]);
   }
-}
-
-// Whether two values are the same toasted one, which needs no reading.
-bool same_toast(Datum left, Datum right) {
-  const void *one = DatumGetPointer(left), *other = DatumGetPointer(right);
-  return VARATT_IS_EXTERNAL_ONDISK(one) && VARATT_IS_EXTERNAL_ONDISK(other) &&
-         memcmp(VARDATA_EXTERNAL(one), VARDATA_EXTERNAL(other), sizeof(varatt_external)) == 0;
-}
-
-// Whether a value differs, byte for byte: what is equal to its type may be another value to the application.
-bool differs(const RestrictedColumn &column, int place, const Values &before, const Values &after) {
-  if (before.nulls[place] || after.nulls[place]) return before.nulls[place] != after.nulls[place];
-  const Datum left = before.values[place], right = after.values[place];
-  if (column.by_value) return left != right && !datum_image_eq(left, right, true, column.length);
-  if (column.length == -1 && same_toast(left, right)) return false;
-  return !datum_image_eq(left, right, false, column.length);
-}
-
-bool any_differs(const ColumnRule *rule, const Values &before, const Values &after) {
-  for (int i = 0; i < rule->count; i++) {
-    if (differs(rule->columns[i], i, before, after)) return true;
-  }
-  return false;
 }
 
 // Evaluates the defaults: once a statement, since they are the same within a transaction.
-void evaluate_defaults(Watch *watch, const TriggerData *data, MemoryContext memory) {
-  if (watch->knows_defaults) return;
-  const ColumnRule *rule = watch->rule;
-  watch->defaults = make_values(rule->count + 1, memory);
+void evaluate_defaults(RuleState *state, const TriggerData *data, MemoryContext memory) {
+  if (state->knows_defaults) return;
+  const ColumnRule *rule = state->rule;
+  state->defaults = make_row_values(rule, memory);
   for (int i = 0; i < rule->count; i++) {
     RuleFault fault = {};
     Node *expression = column_default(rule, data->tg_relation, i, &fault);
     if (fault.detail != nullptr) raise_unusable(data, fault);
-    watch->defaults.nulls[i] = expression == nullptr;
+    state->defaults.nulls[i] = expression == nullptr;
     if (expression == nullptr) continue;
-    EState *state = CreateExecutorState();
-    ExprState *prepared = ExecPrepareExpr(reinterpret_cast<Expr *>(expression), state);
-    const Datum value = ExecEvalExprSwitchContext(prepared, GetPerTupleExprContext(state), &watch->defaults.nulls[i]);
-    if (!watch->defaults.nulls[i]) {
+    EState *executor = CreateExecutorState();
+    ExprState *prepared = ExecPrepareExpr(reinterpret_cast<Expr *>(expression), executor);
+    const Datum value =
+        ExecEvalExprSwitchContext(prepared, GetPerTupleExprContext(executor), &state->defaults.nulls[i]);
+    if (!state->defaults.nulls[i]) {
       const MemoryContext before = MemoryContextSwitchTo(memory);
-      watch->defaults.values[i] = datumCopy(value, rule->columns[i].by_value, rule->columns[i].length);
+      state->defaults.values[i] = datumCopy(value, rule->columns[i].by_value, rule->columns[i].length);
       MemoryContextSwitchTo(before);
     }
-    FreeExecutorState(state);
+    FreeExecutorState(executor);
   }
-  watch->knows_defaults = true;
+  state->knows_defaults = true;
 }
 
 // Whether there is a source that can be asked about rows of the table.
-bool has_source(const Watch *watch) {
-  if (watch->tenant.attribute <= 0) return false;
-  return is_ready(watch->rule->source) || source_row(watch->rule->source) != nullptr;
+bool has_source(const RuleState *state) {
+  if (state->tenant.attribute <= 0) return false;
+  return is_ready(state->rule->source) || source_row(state->rule->source) != nullptr;
 }
 
 // Whether the user has the role in the tenant of a row.
-bool has_role_in(const Watch *watch, const Values &row) {
-  const int place = watch->rule->count;
+bool has_role_in(const RuleState *state, const RowValues &row) {
+  const int place = state->rule->count;
   return !row.nulls[place] &&
-         user_has_role(row.values[place], watch->tenant_type, watch->rule->role, watch->rule->source);
+         user_has_role(row.values[place], state->tenant_type, state->rule->role, state->rule->source);
 }
 
 // Why the current role and user may not change what is restricted, for a DETAIL; nullptr: they may. An error where the
 // rule names a role that nobody can have. before: nullptr for a new row.
-const char *refusal(Watch *watch, const TriggerData *data, const Values *before, const Values *after) {
-  const ColumnRule *rule = watch->rule;
-  if (!watch->knows_role) watch->role = get_role_oid(rule->role, true);
-  watch->knows_role = true;
-  const Oid role = watch->role, current = GetUserId();
+const char *refusal(RuleState *state, const TriggerData *data, const RowValues *before, const RowValues *after) {
+  const ColumnRule *rule = state->rule;
+  if (!state->knows_role) state->role = get_role_oid(rule->role, true);
+  state->knows_role = true;
+  const Oid role = state->role, current = GetUserId();
   if (OidIsValid(role) && has_privs_of_role(current, role)) return nullptr;
-  const bool asks_source = has_source(watch);
+  const bool asks_source = has_source(state);
   if (!OidIsValid(role) && !asks_source) {
     const char *detail =
-        watch->tenant.attribute > 0
+        state->tenant.attribute > 0
             ? psprintf("There is neither a membership source \"%s\" nor a database role \"%s\".", rule->source,
                        rule->role)
             : psprintf(
@@ -197,14 +143,14 @@ const char *refusal(Watch *watch, const TriggerData *data, const Values *before,
   if (!asks_source) return psprintf("The current %s.", not_member);
   const ContextValue *user = present_context(Setting::user);
   if (user == nullptr) return psprintf("No user is set for this transaction, and %s.", not_member);
-  const bool stays = before == nullptr || !differs(watch->tenant, rule->count, *before, *after);
-  if (has_role_in(watch, *after) && (stays || has_role_in(watch, *before))) return nullptr;
+  const bool stays = before == nullptr || !differs(state->tenant, rule->count, *before, *after);
+  if (has_role_in(state, *after) && (stays || has_role_in(state, *before))) return nullptr;
   return psprintf("User \"%s\" does not have it in the row's tenant by membership source \"%s\", and %s.",
                   user->bytes(), rule->source, not_member);
 }
 
 // The names of the columns that differ, and how many they are.
-const char *names_of_changed(const ColumnRule *rule, const Values &before, const Values &after, int *count) {
+const char *names_of_changed(const ColumnRule *rule, const RowValues &before, const RowValues &after, int *count) {
   StringInfoData names;
   initStringInfo(&names);
   *count = 0;
@@ -216,8 +162,8 @@ const char *names_of_changed(const ColumnRule *rule, const Values &before, const
   return names.data;
 }
 
-[[noreturn]] void refuse(const ColumnRule *rule, const TriggerData *data, bool inserted, const Values &before,
-                         const Values &after, const char *reason) {
+[[noreturn]] void refuse(const ColumnRule *rule, const TriggerData *data, bool inserted, const RowValues &before,
+                         const RowValues &after, const char *reason) {
   int count;
   const char *names = names_of_changed(rule, before, after, &count);
   const char *table = relation_name(rule->root_relid);
@@ -232,20 +178,22 @@ const char *names_of_changed(const ColumnRule *rule, const Values &before, const
   pg_unreachable();
 }
 
-// Judges a row. before: what it was, or the defaults that a new one is compared with.
-void judge(Watch *watch, const TriggerData *data, bool inserted, const Values &before, const Values &after) {
-  const char *reason = refusal(watch, data, inserted ? nullptr : &before, &after);
-  if (reason != nullptr) refuse(watch->rule, data, inserted, before, after, reason);
+// Refuses a change that the current role and user may not make. before: what it was, or the defaults that a new one is
+// compared with.
+void check_change(RuleState *state, const TriggerData *data, bool inserted, const RowValues &before,
+                  const RowValues &after) {
+  const char *reason = refusal(state, data, inserted ? nullptr : &before, &after);
+  if (reason != nullptr) refuse(state->rule, data, inserted, before, after, reason);
 }
 
 // Remembers a row that has left its partition, for when it arrives.
-void note_moved(Watch *watch, const TriggerData *data) {
-  const ColumnRule *rule = watch->rule;
-  find_tenant(watch, data->tg_relation);
-  take(rule, data->tg_trigslot, &watch->before);
-  take_tenant(watch, data->tg_trigslot, &watch->before);
+void note_moved(RuleState *state, const TriggerData *data) {
+  const ColumnRule *rule = state->rule;
+  find_tenant(state, data->tg_relation);
+  take(rule, data->tg_trigslot, &state->before);
+  take_tenant(state, data->tg_trigslot, &state->before);
   if (!rule->restricts_insert) {  // where it arrives nobody will see it
-    const char *reason = refusal(watch, data, &watch->before, &watch->before);
+    const char *reason = refusal(state, data, &state->before, &state->before);
     if (reason == nullptr) return;
     ereport(ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -256,85 +204,40 @@ void note_moved(Watch *watch, const TriggerData *data) {
              errhint("Make the trigger for INSERT, too, or let somebody with role \"%s\" do it.", rule->role),
              errtable(data->tg_relation)));
   }
-  const MemoryContext memory = MemoryContextSwitchTo(TopTransactionContext);
-  if (!forgets_moved_rows) {
-    MemoryContextCallback *at_end = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
-    at_end->func = forget_moved_rows;
-    MemoryContextRegisterResetCallback(TopTransactionContext, at_end);
-    forgets_moved_rows = true;
-  }
-  Moved *moved = static_cast<Moved *>(palloc(sizeof(Moved)));
-  *moved = {moved_rows,
-            statement_number(),
-            GetCurrentTransactionIdIfAny(),
-            rule->root,
-            make_values(rule->count + 1, TopTransactionContext),
-            watch->tenant,
-            watch->tenant_type};
-  for (int i = 0; i <= rule->count; i++) {
-    const RestrictedColumn &column = i < rule->count ? rule->columns[i] : watch->tenant;
-    moved->row.nulls[i] = watch->before.nulls[i];
-    if (!moved->row.nulls[i]) moved->row.values[i] = datumCopy(watch->before.values[i], column.by_value, column.length);
-  }
-  moved_rows = moved;
-  MemoryContextSwitchTo(memory);
+  remember_moved_row(rule, state->before, state->tenant, state->tenant_type);
 }
 
-// Takes the row from the list that arrives now, if one is on its way.
-Moved *take_moved(const ColumnRule *rule) {
-  for (Moved **link = &moved_rows; *link != nullptr; link = &(*link)->next) {
-    Moved *moved = *link;
-    if (moved->rule != rule->root || moved->statement != statement_number() ||
-        moved->transaction != GetCurrentTransactionIdIfAny()) {
-      continue;
-    }
-    *link = moved->next;
-    return moved;
-  }
-  return nullptr;
-}
-
-void release_moved(const ColumnRule *rule, Moved *moved) {
-  for (int i = 0; i <= rule->count; i++) {
-    const RestrictedColumn &column = i < rule->count ? rule->columns[i] : moved->tenant;
-    if (!moved->row.nulls[i] && !column.by_value) pfree(DatumGetPointer(moved->row.values[i]));
-  }
-  pfree(moved->row.values);
-  pfree(moved->row.nulls);
-  pfree(moved);
-}
-
-void judge_insert(Watch *watch, const TriggerData *data, MemoryContext memory) {
-  const ColumnRule *rule = watch->rule;
-  Moved *moved = rule->is_partition ? take_moved(rule) : nullptr;
-  take(rule, data->tg_trigslot, &watch->after);
+void check_insert(RuleState *state, const TriggerData *data, MemoryContext memory) {
+  const ColumnRule *rule = state->rule;
+  MovedRow *moved = rule->is_partition ? take_moved_row(rule) : nullptr;
+  take(rule, data->tg_trigslot, &state->after);
   if (moved == nullptr) {
-    evaluate_defaults(watch, data, memory);
-    if (!any_differs(rule, watch->defaults, watch->after)) return;
-    find_tenant(watch, data->tg_relation);
-    take_tenant(watch, data->tg_trigslot, &watch->after);
-    judge(watch, data, true, watch->defaults, watch->after);
+    evaluate_defaults(state, data, memory);
+    if (!any_differs(rule, state->defaults, state->after)) return;
+    find_tenant(state, data->tg_relation);
+    take_tenant(state, data->tg_trigslot, &state->after);
+    check_change(state, data, true, state->defaults, state->after);
     return;
   }
-  if (rule->restricts_update && any_differs(rule, moved->row, watch->after)) {
-    find_tenant(watch, data->tg_relation);
-    take_tenant(watch, data->tg_trigslot, &watch->after);
-    // Where the partitioned table is no tenant table, partitions may have tenant columns of their own.
-    if (moved->tenant_type != watch->tenant_type) moved->row.nulls[rule->count] = true;
-    judge(watch, data, false, moved->row, watch->after);
+  if (rule->restricts_update && any_differs(rule, moved->values, state->after)) {
+    find_tenant(state, data->tg_relation);
+    take_tenant(state, data->tg_trigslot, &state->after);
+    // Where the partitioned table is not a tenant table, partitions may have tenant columns of their own.
+    if (moved->tenant_type != state->tenant_type) moved->values.nulls[rule->count] = true;
+    check_change(state, data, false, moved->values, state->after);
   }
-  release_moved(rule, moved);
+  release_moved_row(rule, moved);
 }
 
-void judge_update(Watch *watch, const TriggerData *data) {
-  const ColumnRule *rule = watch->rule;
-  take(rule, data->tg_trigslot, &watch->before);
-  take(rule, data->tg_newslot, &watch->after);
-  if (!any_differs(rule, watch->before, watch->after)) return;
-  find_tenant(watch, data->tg_relation);
-  take_tenant(watch, data->tg_trigslot, &watch->before);
-  take_tenant(watch, data->tg_newslot, &watch->after);
-  judge(watch, data, false, watch->before, watch->after);
+void check_update(RuleState *state, const TriggerData *data) {
+  const ColumnRule *rule = state->rule;
+  take(rule, data->tg_trigslot, &state->before);
+  take(rule, data->tg_newslot, &state->after);
+  if (!any_differs(rule, state->before, state->after)) return;
+  find_tenant(state, data->tg_relation);
+  take_tenant(state, data->tg_trigslot, &state->before);
+  take_tenant(state, data->tg_newslot, &state->after);
+  check_change(state, data, false, state->before, state->after);
 }
 
 }  // namespace
@@ -348,13 +251,13 @@ RT_FUNCTION(rls_tenant_restrict_columns) {
                             "rls_tenant.restrict_columns('column, ...', 'role');")));
   }
   const TriggerData *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
-  Watch *watch = watch_of(fcinfo, data);
+  RuleState *state = state_of(fcinfo, data);
   if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) {
-    judge_update(watch, data);
+    check_update(state, data);
   } else if (TRIGGER_FIRED_BY_INSERT(data->tg_event)) {
-    judge_insert(watch, data, fcinfo->flinfo->fn_mcxt);
+    check_insert(state, data, fcinfo->flinfo->fn_mcxt);
   } else if (HeapTupleHeaderIndicatesMovedPartitions(data->tg_trigtuple->t_data)) {
-    note_moved(watch, data);
+    note_moved(state, data);
   }
   return PointerGetDatum(nullptr);
 }

@@ -10,8 +10,6 @@ namespace rls_tenant {
 
 namespace {
 
-planner_hook_type previous_planner = nullptr;
-
 // What is being planned now: whether anything, and within which statement.
 struct Planning {
   bool going_on;
@@ -116,24 +114,21 @@ void walk(Plan *plan) {
   walk(plan->righttree);
 }
 
-PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListInfo parameters) {
-  const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
+}  // namespace
+
+PlannedStmt *plan_with_estimates(planner_hook_type planner, Query *query, const char *text, int options,
+                                 ParamListInfo parameters) {
   PlannedStmt *plan = nullptr;
-  while_planning([&] { plan = next(query, text, options, parameters); });
-  if (plan != nullptr && what_plan_reads(plan).memberships) {
-    walk(plan->planTree);
-    walk_all(plan->subplans);
-  }
+  while_planning([&] { plan = planner(query, text, options, parameters); });
   return plan;
 }
 
-}  // namespace
+void recheck_bitmap_scans(PlannedStmt *plan) {
+  if (!what_plan_reads(plan).memberships) return;
+  walk(plan->planTree);
+  walk_all(plan->subplans);
+}
 
 bool is_estimate() { return planning.going_on && planning.statement == current_statement(); }
-
-void membership_planner_init() {
-  previous_planner = planner_hook;
-  planner_hook = plan_query;
-}
 
 }  // namespace rls_tenant

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "port/pg_bswap.h"
-
 namespace rls_tenant {
 
 namespace {
@@ -31,20 +29,20 @@ int compare_keys(const char *texts, const TextKey &left, const TextKey &right) {
 }
 
 // The order of the rows' groups: below 0, 0 or above.
-int compare_groups(GroupType type, const char *texts, const MembershipRow &left, const MembershipRow &right) {
+int compare_groups(IdType type, const char *texts, const MembershipRow &left, const MembershipRow &right) {
   switch (type) {
-    case GroupType::uuid:
+    case IdType::uuid:
       return left.uuid < right.uuid ? -1 : right.uuid < left.uuid;
-    case GroupType::bigint:
+    case IdType::bigint:
       return left.bigint < right.bigint ? -1 : right.bigint < left.bigint;
-    case GroupType::text:
+    case IdType::text:
       return compare_keys(texts, left.text, right.text);
   }
   pg_unreachable();
 }
 
-uint32 key_size(GroupType type) {
-  return type == GroupType::uuid ? sizeof(UuidKey) : type == GroupType::bigint ? sizeof(int64) : sizeof(TextKey);
+uint32 key_size(IdType type) {
+  return type == IdType::uuid ? sizeof(UuidKey) : type == IdType::bigint ? sizeof(int64) : sizeof(TextKey);
 }
 
 // Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, 6.4): the upper bits are the good ones.
@@ -82,9 +80,9 @@ int find(const Answer *answer, uint64 hash, Suits suits) {
 }
 
 // The number of bytes that the texts of the block take: groups, and each role's name once per row.
-size_t texts_size(GroupType type, const MembershipRow *rows, uint32 count) {
+size_t texts_size(IdType type, const MembershipRow *rows, uint32 count) {
   size_t size = 0;
-  for (uint32 i = 0; i < count; i++) size += rows[i].role.length + (type == GroupType::text ? rows[i].text.length : 0);
+  for (uint32 i = 0; i < count; i++) size += rows[i].role.length + (type == IdType::text ? rows[i].text.length : 0);
   return size;
 }
 
@@ -105,13 +103,13 @@ TextKey write_text(Writer *writer, const TextKey &text) {
 void write_group(Writer *writer, uint32 group, const MembershipRow &row) {
   char *groups = reinterpret_cast<char *>(writer->answer) + writer->answer->groups;
   switch (writer->answer->type) {
-    case GroupType::uuid:
+    case IdType::uuid:
       reinterpret_cast<UuidKey *>(groups)[group] = row.uuid;
       break;
-    case GroupType::bigint:
+    case IdType::bigint:
       reinterpret_cast<int64 *>(groups)[group] = row.bigint;
       break;
-    case GroupType::text:
+    case IdType::text:
       reinterpret_cast<TextKey *>(groups)[group] = write_text(writer, row.text);
       break;
   }
@@ -119,16 +117,16 @@ void write_group(Writer *writer, uint32 group, const MembershipRow &row) {
 
 Datum group_datum(const Answer *answer, uint32 group) {
   switch (answer->type) {
-    case GroupType::uuid: {
+    case IdType::uuid: {
       const UuidKey key = answer->at<UuidKey>(answer->groups)[group];
       const uint64 halves[2] = {pg_hton64(key.high), pg_hton64(key.low)};
       pg_uuid_t *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
       memcpy(uuid->data, halves, sizeof halves);
       return UUIDPGetDatum(uuid);
     }
-    case GroupType::bigint:
+    case IdType::bigint:
       return Int64GetDatum(answer->at<int64>(answer->groups)[group]);
-    case GroupType::text: {
+    case IdType::text: {
       const TextKey key = answer->at<TextKey>(answer->groups)[group];
       return PointerGetDatum(cstring_to_text_with_len(answer->at<char>(key.offset), static_cast<int>(key.length)));
     }
@@ -138,8 +136,8 @@ Datum group_datum(const Answer *answer, uint32 group) {
 
 Datum *datum_space(const Answer *answer) { return static_cast<Datum *>(palloc(sizeof(Datum) * Max(answer->count, 1))); }
 
-ArrayType *to_array(GroupType type, Datum *groups, uint32 count) {
-  const Oid oid = group_type_oid(type);
+ArrayType *to_array(IdType type, Datum *groups, uint32 count) {
+  const Oid oid = id_type_oid(type);
   if (count == 0) return construct_empty_array(oid);
   int16 length;
   bool by_value;
@@ -150,11 +148,11 @@ ArrayType *to_array(GroupType type, Datum *groups, uint32 count) {
 
 uint64 hash_group(const Answer *answer, uint32 group) {
   switch (answer->type) {
-    case GroupType::uuid:
+    case IdType::uuid:
       return hash_of(answer->at<UuidKey>(answer->groups)[group], answer->seed);
-    case GroupType::bigint:
+    case IdType::bigint:
       return hash_of(answer->at<int64>(answer->groups)[group], answer->seed);
-    case GroupType::text: {
+    case IdType::text: {
       const TextKey key = answer->at<TextKey>(answer->groups)[group];
       return hash_of(answer->at<char>(key.offset), key.length, answer->seed);
     }
@@ -177,11 +175,11 @@ void fill_slots(Answer *answer) {
 // The number in `answer` of group number `group` of another answer of the same type.
 int find_same(const Answer *answer, const Answer *other, uint32 group) {
   switch (other->type) {
-    case GroupType::uuid:
+    case IdType::uuid:
       return find_group(answer, other->at<UuidKey>(other->groups)[group]);
-    case GroupType::bigint:
+    case IdType::bigint:
       return find_group(answer, other->at<int64>(other->groups)[group]);
-    case GroupType::text: {
+    case IdType::text: {
       const TextKey key = other->at<TextKey>(other->groups)[group];
       return find_group(answer, other->at<char>(key.offset), key.length);
     }
@@ -191,15 +189,7 @@ int find_same(const Answer *answer, const Answer *other, uint32 group) {
 
 }  // namespace
 
-Oid group_type_oid(GroupType type) {
-  return type == GroupType::uuid ? UUIDOID : type == GroupType::bigint ? INT8OID : TEXTOID;
-}
-
-const char *group_type_name(GroupType type) {
-  return type == GroupType::uuid ? "uuid" : type == GroupType::bigint ? "bigint" : "text";
-}
-
-Answer *make_answer(GroupType type, MembershipRow *rows, uint32 count, const char *texts, MemoryContext memory) {
+Answer *make_answer(IdType type, MembershipRow *rows, uint32 count, const char *texts, MemoryContext memory) {
   std::sort(rows, rows + count, [=](const MembershipRow &left, const MembershipRow &right) {
     const int order = compare_groups(type, texts, left, right);
     return order != 0 ? order < 0 : compare_keys(texts, left.role, right.role) < 0;

@@ -2,16 +2,9 @@
 // memory without pointers, so that a block is copied as it lies.
 #pragma once
 
-#include "postgres/prelude.hpp"
+#include "context/id_type.hpp"
 
 namespace rls_tenant {
-
-// How groups, and users, are compared.
-enum class GroupType : uint32 { uuid, bigint, text };
-
-// The SQL type of a group: uuid, bigint or text.
-Oid group_type_oid(GroupType type);
-const char *group_type_name(GroupType type);
 
 // An uuid as two numbers that compare as its bytes do.
 struct UuidKey {
@@ -25,7 +18,7 @@ struct TextKey {
 
 struct Answer {
   uint32 size;  // of the whole block
-  GroupType type;
+  IdType type;
   uint32 count;                    // of groups
   bool holds_for_one_transaction;  // it depends on the clock
   uint32 groups;                   // where they are: UuidKey[], int64[] or TextKey[], sorted, each once
@@ -53,7 +46,7 @@ struct MembershipRow {
 };
 
 // Puts rows (which it sorts) together to a block in that memory.
-Answer *make_answer(GroupType type, MembershipRow *rows, uint32 count, const char *texts, MemoryContext memory);
+Answer *make_answer(IdType type, MembershipRow *rows, uint32 count, const char *texts, MemoryContext memory);
 
 UuidKey uuid_key(const pg_uuid_t *uuid);
 

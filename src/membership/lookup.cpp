@@ -4,6 +4,7 @@
 #include "membership/lookup.hpp"
 
 #include "postgres/as_owner.hpp"
+#include "postgres/with_settings.hpp"
 #include "postgres/subtransaction.hpp"
 #include "context/context.hpp"
 #include "membership/parallel.hpp"
@@ -29,14 +30,15 @@ uint64 fills = 0;
 
 // The user as the source's column has it.
 Datum user_datum(const Source *source, const ContextValue *user) {
+  if (!context_value_fits(*user, source->user_type)) {
+    raise_unfit_context(Setting::user, user->bytes(), id_type_name(source->user_type));
+  }
   switch (source->user_type) {
-    case GroupType::uuid:
-      if (!user->is_uuid) raise_unfit_context(Setting::user, user->bytes(), "uuid");
+    case IdType::uuid:
       return PointerGetDatum(&user->uuid);
-    case GroupType::bigint:
-      if (!user->is_bigint) raise_unfit_context(Setting::user, user->bytes(), "bigint");
+    case IdType::bigint:
       return Int64GetDatum(user->bigint);
-    case GroupType::text:
+    case IdType::text:
       return PointerGetDatum(user->text);
   }
   pg_unreachable();
@@ -64,13 +66,13 @@ Answer *read_result(const Source *source) {
     MembershipRow &row = rows[count++];
     memset(&row, 0, sizeof row);
     switch (source->group_type) {
-      case GroupType::uuid:
+      case IdType::uuid:
         row.uuid = uuid_key(DatumGetUUIDP(group));
         break;
-      case GroupType::bigint:
+      case IdType::bigint:
         row.bigint = DatumGetInt64(group);
         break;
-      case GroupType::text:
+      case IdType::text:
         append_text(&texts, group, &row.text);
         break;
     }
@@ -89,13 +91,10 @@ Answer *query_source(Source *source, const ContextValue *user, CommandId until) 
   Answer *answer = nullptr;
   Datum value = user_datum(source, user);
   fills++;
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog, pg_temp");
-  set_for_level("timezone", "UTC");  // the session's would move CURRENT_DATE
-  as_owner(source->relid, SECURITY_NOFORCE_RLS, [&] {
+  const auto read = [&] {
     SPI_connect();
     if (source->plan == nullptr) {
-      Oid type = group_type_oid(source->user_type);
+      Oid type = id_type_oid(source->user_type);
       SPIPlanPtr plan = SPI_prepare(source->query, 1, &type);
       if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
       SPI_keepplan(plan);
@@ -108,8 +107,10 @@ Answer *query_source(Source *source, const ContextValue *user, CommandId until) 
     UnregisterSnapshot(snapshot);
     answer = read_result(source);
     SPI_finish();
-  });
-  AtEOXact_GUC(true, level);
+  };
+  // The session's time zone would move CURRENT_DATE.
+  with_settings({{"search_path", "pg_catalog, pg_temp"}, {"timezone", "UTC"}},
+                [&] { as_owner(source->relid, SECURITY_NOFORCE_RLS, read); });
   return answer;
 }
 

@@ -21,12 +21,12 @@ struct Site {
   bool result;
 };
 
-[[noreturn]] void raise_type(GroupType given, GroupType type, const char *source) {
+[[noreturn]] void raise_type(IdType given, IdType type, const char *source) {
   ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                  errmsg("the groups of membership source \"%s\" are of type %s, not %s", source, group_type_name(type),
-                         group_type_name(given)),
+                  errmsg("the groups of membership source \"%s\" are of type %s, not %s", source, id_type_name(type),
+                         id_type_name(given)),
                   errdetail("Two types have no equality that could be trusted."),
-                  errhint("Cast the group to %s, or name the source that it belongs to.", group_type_name(type))));
+                  errhint("Cast the group to %s, or name the source that it belongs to.", id_type_name(type))));
   pg_unreachable();
 }
 
@@ -43,7 +43,7 @@ inline bool is_current(const Site *site) {
 }
 
 // What a call finds out where it remembers nothing; nullptr: there is no user, and that does not raise.
-__attribute__((noinline)) const Answer *find_answer(FunctionCallInfo fcinfo, int source_argument, GroupType type) {
+__attribute__((noinline)) const Answer *find_answer(FunctionCallInfo fcinfo, int source_argument, IdType type) {
   if (PG_ARGISNULL(source_argument)) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the membership source is NULL"),
                     errdetail("A check of membership names a source."),
@@ -81,7 +81,7 @@ inline bool is_remembered(FunctionCallInfo fcinfo) {
 }
 
 // The answer for a call.
-inline const Answer *get_answer(FunctionCallInfo fcinfo, int source_argument, GroupType type) {
+inline const Answer *get_answer(FunctionCallInfo fcinfo, int source_argument, IdType type) {
   const Site *site = static_cast<const Site *>(fcinfo->flinfo->fn_extra);
   if (likely(site != nullptr && is_current(site))) return site->answer;
   return find_answer(fcinfo, source_argument, type);
@@ -89,27 +89,27 @@ inline const Answer *get_answer(FunctionCallInfo fcinfo, int source_argument, Gr
 
 // The kinds of argument: which type of group it is, and how to find it.
 struct UuidArgument {
-  static constexpr GroupType type = GroupType::uuid;
+  static constexpr IdType type = IdType::uuid;
   static int find(const Answer *answer, Datum group) { return find_group(answer, uuid_key(DatumGetUUIDP(group))); }
 };
 
 struct BigintArgument {
-  static constexpr GroupType type = GroupType::bigint;
+  static constexpr IdType type = IdType::bigint;
   static int find(const Answer *answer, Datum group) { return find_group(answer, DatumGetInt64(group)); }
 };
 
 struct IntegerArgument {
-  static constexpr GroupType type = GroupType::bigint;
+  static constexpr IdType type = IdType::bigint;
   static int find(const Answer *answer, Datum group) { return find_group(answer, int64{DatumGetInt32(group)}); }
 };
 
 struct SmallintArgument {
-  static constexpr GroupType type = GroupType::bigint;
+  static constexpr IdType type = IdType::bigint;
   static int find(const Answer *answer, Datum group) { return find_group(answer, int64{DatumGetInt16(group)}); }
 };
 
 struct TextArgument {
-  static constexpr GroupType type = GroupType::text;
+  static constexpr IdType type = IdType::text;
   static int find(const Answer *answer, Datum group) {
     text *value = DatumGetTextPP(group);
     const int found = find_group(answer, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
@@ -161,7 +161,7 @@ Datum member_role(FunctionCallInfo fcinfo) {
 constexpr uint32 groups_for_estimate = 1000;
 
 // member_groups_…(source, role), and index_groups_…, of which the planner is given some only.
-Datum member_groups(FunctionCallInfo fcinfo, GroupType type, uint32 limit) {
+Datum member_groups(FunctionCallInfo fcinfo, IdType type, uint32 limit) {
   const Answer *answer = get_answer(fcinfo, 0, type);
   if (answer == nullptr) PG_RETURN_NULL();
   if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(answer, limit));
@@ -197,7 +197,7 @@ bool user_has_role(Datum group, Oid type, const char *role, const char *source) 
     default:
       ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                       errmsg("membership source \"%s\" has no groups of type %s", source, format_type_be(type)),
-                      errdetail("A group is uuid, bigint, integer, smallint, text or varchar."),
+                      errdetail("A group is %s.", id_sql_types),
                       errhint("Give the tenant column one of these types.")));
   }
   pg_unreachable();
@@ -209,7 +209,6 @@ void membership_init() {
   membership_answers_init();
   membership_parallel_init();
   membership_support_init();
-  membership_planner_init();
 }
 
 #define MEMBERSHIP_FUNCTIONS(word, Argument)                                       \
@@ -223,10 +222,10 @@ MEMBERSHIP_FUNCTIONS(integer, IntegerArgument)
 MEMBERSHIP_FUNCTIONS(smallint, SmallintArgument)
 MEMBERSHIP_FUNCTIONS(text, TextArgument)
 
-#define GROUP_FUNCTIONS(word)                                                                        \
-  RT_FUNCTION(rls_tenant_member_groups_##word) { return member_groups(fcinfo, GroupType::word, 0); } \
-  RT_FUNCTION(rls_tenant_index_groups_##word) {                                                      \
-    return member_groups(fcinfo, GroupType::word, is_estimate() ? groups_for_estimate : 0);          \
+#define GROUP_FUNCTIONS(word)                                                                     \
+  RT_FUNCTION(rls_tenant_member_groups_##word) { return member_groups(fcinfo, IdType::word, 0); } \
+  RT_FUNCTION(rls_tenant_index_groups_##word) {                                                   \
+    return member_groups(fcinfo, IdType::word, is_estimate() ? groups_for_estimate : 0);          \
   }
 
 GROUP_FUNCTIONS(uuid)

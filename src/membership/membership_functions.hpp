@@ -7,13 +7,17 @@ namespace rls_tenant {
 
 void membership_init();
 void membership_support_init();
-void membership_planner_init();
 
 // has_role() for a group of that type (a domain's base type), which is not NULL, before the running statement; false if
 // there is no user and that does not raise.
 bool user_has_role(Datum group, Oid type, const char *role, const char *source);
 
-// Whether the planner itself is calling, which evaluates a stable function to estimate only.
+// Calls a planner, which may call stable functions to estimate only; and whether that is why we are called.
+PlannedStmt *plan_with_estimates(planner_hook_type planner, Query *query, const char *text, int options,
+                                 ParamListInfo parameters);
 bool is_estimate();
+
+// Makes a recheck of what a bitmap scan would check of each row after its index has done so.
+void recheck_bitmap_scans(PlannedStmt *plan);
 
 }  // namespace rls_tenant

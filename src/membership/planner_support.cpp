@@ -21,26 +21,18 @@ struct Call {
   Node *group;
   Node *role;  // nullptr: none
   Node *source;
-  GroupType type;
+  IdType type;
 };
 
 bool read_call(const List *arguments, Call *call) {
   const int count = list_length(arguments);
   if (count != 2 && count != 3) return false;
-  *call = {static_cast<Node *>(linitial(arguments)), count == 3 ? static_cast<Node *>(lsecond(arguments)) : nullptr,
-           static_cast<Node *>(llast(arguments)), GroupType::text};
-  switch (getBaseType(exprType(call->group))) {
-    case UUIDOID:
-      call->type = GroupType::uuid;
-      return true;
-    case INT8OID:
-    case INT4OID:
-    case INT2OID:
-      call->type = GroupType::bigint;
-      return true;
-    default:
-      return true;
-  }
+  Node *group = static_cast<Node *>(linitial(arguments));
+  const std::optional<IdType> type = id_type_of(getBaseType(exprType(group)));
+  if (!type) return false;
+  *call = {group, count == 3 ? static_cast<Node *>(lsecond(arguments)) : nullptr, static_cast<Node *>(llast(arguments)),
+           *type};
+  return true;
 }
 
 // group = ANY (array)
@@ -55,19 +47,12 @@ Expr *any_of(Node *group, Oid equality, Oid collation, Node *array) {
   return reinterpret_cast<Expr *>(result);
 }
 
-// index_groups_uuid() and so on.
-Oid groups_of(GroupType type) {
-  return groups_function(type == GroupType::uuid     ? Getter::uuid
-                         : type == GroupType::bigint ? Getter::bigint
-                                                     : Getter::text);
-}
-
 // index_groups_…(source, role)
 Node *groups_call(const Call *call) {
-  const Oid type = group_type_oid(call->type);
+  const Oid type = id_type_oid(call->type);
   Node *role = call->role != nullptr ? static_cast<Node *>(copyObjectImpl(call->role))
                                      : reinterpret_cast<Node *>(makeNullConst(TEXTOID, -1, DEFAULT_COLLATION_OID));
-  return reinterpret_cast<Node *>(makeFuncExpr(groups_of(call->type), get_array_type(type),
+  return reinterpret_cast<Node *>(makeFuncExpr(groups_function(call->type), get_array_type(type),
                                                list_make2(copyObjectImpl(call->source), role), InvalidOid,
                                                DEFAULT_COLLATION_OID, COERCE_EXPLICIT_CALL));
 }
@@ -84,8 +69,8 @@ List *index_condition(SupportRequestIndexCondition *request) {
   if (call.role != nullptr && !is_pseudo_constant_for_index(request->root, call.role, request->index)) return nullptr;
   if (OidIsValid(request->indexcollation) && !get_collation_isdeterministic(request->indexcollation)) return nullptr;
   const Oid equality = get_opfamily_member(request->opfamily, index->opcintype[request->indexcol],
-                                           group_type_oid(call.type), BTEqualStrategyNumber);
-  if (!OidIsValid(equality) || !OidIsValid(groups_of(call.type))) return nullptr;
+                                           id_type_oid(call.type), BTEqualStrategyNumber);
+  if (!OidIsValid(equality) || !OidIsValid(groups_function(call.type))) return nullptr;
   // A role that may be NULL means nobody to has_role(), and anybody to index_groups_…().
   request->lossy =
       call.role != nullptr && (!IsA(call.role, Const) || reinterpret_cast<Const *>(call.role)->constisnull);
@@ -117,10 +102,10 @@ bool estimate_rows(SupportRequestSelectivity *request, const Call *call) {
   if (source == nullptr) return false;
   const Answer *answer = answer_of_source(source, strlen(source));
   if (answer == nullptr || answer->type != call->type) return false;
-  const Oid type = group_type_oid(call->type);
+  const Oid type = id_type_oid(call->type);
   const Oid column_type = exprType(call->group);
   const Oid equality = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("="))),
-                                        call->type == GroupType::bigint ? getBaseType(column_type) : type, type);
+                                        call->type == IdType::bigint ? getBaseType(column_type) : type, type);
   if (!OidIsValid(equality)) return false;
   const char *role = constant_text(call->role);
   ArrayType *groups = role != nullptr ? groups_array_of_role(answer, role, static_cast<uint32>(strlen(role)))

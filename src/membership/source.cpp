@@ -6,8 +6,10 @@
 #include <algorithm>
 
 #include "postgres/as_owner.hpp"
+#include "postgres/with_settings.hpp"
 #include "postgres/condition.hpp"
 #include "context/own_functions.hpp"
+#include "context/plan_marks.hpp"
 #include "membership/group_cache.hpp"
 #include "membership/source_relations.hpp"
 #include "postgres/catalog.hpp"
@@ -57,7 +59,7 @@ void on_relation_change(Datum, Oid relid) {
 
 // A function that `active` or a view calls, the label of a role, a schema's name: rare, so that all sources go.
 void on_definition_change(Datum, int cache, uint32 hash) {
-  if (cache == PROCOID && hash == constant_plan_hash) return;  // no function: the context has changed
+  if (cache == PROCOID && drops_marked_plans(hash)) return;  // no function: the context has changed
   invalidations++;
   for (Source *source = sources; source != nullptr; source = source->next) invalidate(source);
 }
@@ -87,27 +89,15 @@ Oid column_type(const SourceRow *row, const char *column, const char *role) {
   return getBaseType(type);
 }
 
-[[noreturn]] void raise_type(const SourceRow *row, const char *column, Oid type, const char *role) {
-  raise_broken(row, psprintf("Column %s of %s is of type %s; a %s is uuid, bigint, integer, smallint, text or varchar.",
-                             quote_identifier(column), relation_name(row->relid), format_type_be(type), role));
-}
-
-// How a user or group is compared: by the type of its column.
-GroupType key_type(const SourceRow *row, const char *column, const char *role) {
+// As which type a user or group is compared: by its column.
+IdType key_type(const SourceRow *row, const char *column, const char *role) {
   const Oid type = column_type(row, column, role);
-  switch (type) {
-    case UUIDOID:
-      return GroupType::uuid;
-    case INT8OID:
-    case INT4OID:
-    case INT2OID:
-      return GroupType::bigint;
-    case TEXTOID:
-    case VARCHAROID:
-      return GroupType::text;
-    default:
-      raise_type(row, column, type, role);
+  const std::optional<IdType> result = id_type_of(type);
+  if (!result) {
+    raise_broken(row, psprintf("Column %s of %s is of type %s; a %s is %s.", quote_identifier(column),
+                               relation_name(row->relid), format_type_be(type), role, id_sql_types));
   }
+  return *result;
 }
 
 // A role is a text, a number or a label.
@@ -131,8 +121,8 @@ void check_role_column(const SourceRow *row) {
 
 // What a row comes to. Locks the relation, so that it keeps its name until the transaction ends.
 struct Inspection {
-  GroupType user_type;
-  GroupType group_type;
+  IdType user_type;
+  IdType group_type;
   Reach reach;
   const char *query;
 };
@@ -148,7 +138,7 @@ Inspection inspect(const SourceRow *row) {
   StringInfoData query;
   initStringInfo(&query);
   appendStringInfo(&query, "SELECT %s::pg_catalog.%s, ", quote_identifier(row->group_column),
-                   result.group_type == GroupType::bigint ? "int8" : group_type_name(result.group_type));
+                   result.group_type == IdType::bigint ? "int8" : id_type_name(result.group_type));
   appendStringInfo(&query, row->role_column != nullptr ? "%s::pg_catalog.text" : "NULL::pg_catalog.text",
                    row->role_column != nullptr ? quote_identifier(row->role_column) : "");
   appendStringInfo(&query, " FROM %s WHERE %s = $1", relation_name(row->relid), quote_identifier(row->user_column));
@@ -173,11 +163,9 @@ Inspection inspect_as_owner(const SourceRow *row) {
   if (get_rel_relkind(row->relid) == '\0') raise_broken(row, "Its relation has been dropped.");
   ErrorContextCallback callback = {error_context_stack, name_source, const_cast<SourceRow *>(row)};
   error_context_stack = &callback;
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog, pg_temp");
   Inspection result;
-  as_owner(row->relid, 0, [&] { result = inspect(row); });
-  AtEOXact_GUC(true, level);
+  with_settings({{"search_path", "pg_catalog, pg_temp"}},
+                [&] { as_owner(row->relid, 0, [&] { result = inspect(row); }); });
   error_context_stack = callback.previous;
   return result;
 }
@@ -275,13 +263,7 @@ Oid source_table() {
 
 List *source_rows() {
   List *rows = NIL;
-  Relation relation = table_open(source_table(), AccessShareLock);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    rows = lappend(rows, row_of(tuple, RelationGetDescr(relation)));
-  }
-  systable_endscan(scan);
-  table_close(relation, AccessShareLock);
+  for_all_rows(source_table(), [&](HeapTuple tuple, TupleDesc row) { rows = lappend(rows, row_of(tuple, row)); });
   list_sort(rows, [](const ListCell *left, const ListCell *right) {
     return strcmp(static_cast<const SourceRow *>(lfirst(left))->name,
                   static_cast<const SourceRow *>(lfirst(right))->name);

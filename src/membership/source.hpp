@@ -24,8 +24,8 @@ struct Source {
   uint64 id;  // of this reading: no other has it
   char *name;
   Oid relid;
-  GroupType user_type;
-  GroupType group_type;
+  IdType user_type;
+  IdType group_type;
   bool has_roles;
   bool asks_clock;
   const char *unkept;  // why its answers are not kept, or nullptr

@@ -101,7 +101,8 @@ void drop_triggers(const SourceRow *dropped) {
   const ListCell *cell;
   foreach (cell, rows) {
     List *others = NIL;
-    if (in_subtransaction([&] { others = check_source(static_cast<const SourceRow *>(lfirst(cell))); }) != nullptr) return;
+    if (in_subtransaction([&] { others = check_source(static_cast<const SourceRow *>(lfirst(cell))); }) != nullptr)
+      return;
     tables = list_difference_oid(tables, others);
   }
   List *statements = NIL;

@@ -4,6 +4,7 @@
 
 #include "context/own_functions.hpp"
 #include "policy/expression.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 
@@ -71,7 +72,7 @@ bool join_gives_tenant(const Join *join) {
   return false;
 }
 
-// Whether a condition that is no AND, OR or NOT can only be true for rows of the tenant.
+// Whether a condition that is not AND, OR or NOT can only be true for rows of the tenant.
 bool leaf_confines(const Node *expression, AttrNumber attribute) {
   Join join;
   if (read_join(expression, &join))
@@ -94,41 +95,7 @@ bool has_confining_leaf(const Node *expression, AttrNumber attribute) {
   return false;
 }
 
-// An expression column of a policy, as a tree.
-Node *stored_expression(TupleDesc description, HeapTuple tuple, AttrNumber column) {
-  bool isnull;
-  const Datum datum = heap_getattr(tuple, column, description, &isnull);
-  return isnull ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(datum)));
-}
-
-bool names_public(TupleDesc description, HeapTuple tuple) {
-  bool isnull;
-  const Datum datum = heap_getattr(tuple, Anum_pg_policy_polroles, description, &isnull);
-  if (isnull) return true;
-  const ArrayType *roles = DatumGetArrayTypePCopy(datum);
-  const Oid *oids = reinterpret_cast<const Oid *>(ARR_DATA_PTR(roles));
-  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(roles), ARR_DIMS(roles)); i++) {
-    if (oids[i] == ACL_ID_PUBLIC) return true;
-  }
-  return false;
-}
-
 }  // namespace
-
-uint32 commands_of(char polcmd) {
-  switch (polcmd) {
-    case ACL_SELECT_CHR:
-      return command_select;
-    case ACL_INSERT_CHR:
-      return command_insert;
-    case ACL_UPDATE_CHR:
-      return command_update;
-    case ACL_DELETE_CHR:
-      return command_delete;
-    default:
-      return all_commands;
-  }
-}
 
 bool is_true(const Node *expression) {
   if (expression != nullptr && IsA(expression, BoolExpr)) {
@@ -143,23 +110,6 @@ bool is_true(const Node *expression) {
   }
   return expression != nullptr && IsA(expression, Const) && !reinterpret_cast<const Const *>(expression)->constisnull &&
          DatumGetBool(reinterpret_cast<const Const *>(expression)->constvalue);
-}
-
-List *relation_policies(Oid relid, Snapshot snapshot) {
-  List *policies = NIL;
-  const auto read = [&](HeapTuple tuple, TupleDesc description) {
-    const Form_pg_policy form = reinterpret_cast<Form_pg_policy>(GETSTRUCT(tuple));
-    Policy *policy = static_cast<Policy *>(palloc0(sizeof(Policy)));
-    policy->name = pstrdup(NameStr(form->polname));
-    policy->commands = commands_of(form->polcmd);
-    policy->permissive = form->polpermissive;
-    policy->to_public = names_public(description, tuple);
-    policy->qual = stored_expression(description, tuple, Anum_pg_policy_polqual);
-    policy->check = stored_expression(description, tuple, Anum_pg_policy_polwithcheck);
-    policies = lappend(policies, policy);
-  };
-  for_catalog_rows(PolicyRelationId, PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, relid, snapshot, read);
-  return policies;
 }
 
 bool confines(const Node *expression, AttrNumber attribute) {
@@ -213,11 +163,8 @@ const Node *open_branch(const Node *expression, AttrNumber attribute) {
 }
 
 const char *membership_of(const Policy *policy, AttrNumber attribute) {
-  const Node *expression = policy->qual != nullptr ? policy->qual : policy->check;
-  if (expression == nullptr || !IsA(expression, BoolExpr)) return source_of_condition(expression, attribute);
-  const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(expression);
   const ListCell *cell;
-  foreach (cell, boolean->boolop == AND_EXPR ? boolean->args : NIL) {
+  foreach (cell, conjuncts(policy->qual != nullptr ? policy->qual : policy->check)) {
     const char *source = source_of_condition(static_cast<const Node *>(lfirst(cell)), attribute);
     if (source != nullptr) return source;
   }
@@ -270,16 +217,5 @@ uint32 confined_commands(const Policy *policy, AttrNumber attribute) {
 }
 
 bool is_always_true(const Policy *policy) { return is_true(policy->qual) || is_true(policy->check); }
-
-const char *command_words(uint32 commands) {
-  if (commands == all_commands) return "ALL";
-  StringInfoData words;
-  initStringInfo(&words);
-  const char *names[] = {"SELECT", "INSERT", "UPDATE", "DELETE"};
-  for (int i = 0; i < 4; i++) {
-    if (commands & (1u << i)) appendStringInfo(&words, "%s%s", words.len > 0 ? ", " : "", names[i]);
-  }
-  return words.data;
-}
 
 }  // namespace rls_tenant

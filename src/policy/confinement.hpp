@@ -1,29 +1,9 @@
 // Does a policy confine rows to the tenant? Decided on the expression's tree, never on its text.
 #pragma once
 
-#include "postgres/catalog.hpp"
+#include "policy/policy.hpp"
 
 namespace rls_tenant {
-
-// The commands a policy can be for, one bit each.
-enum Command : uint32 { command_select = 1, command_insert = 2, command_update = 4, command_delete = 8 };
-constexpr uint32 all_commands = 15;
-
-// By pg_policy.polcmd.
-uint32 commands_of(char polcmd);
-
-// One row of pg_policy.
-struct Policy {
-  const char *name;
-  uint32 commands;
-  bool permissive;
-  bool to_public;
-  Node *qual;   // USING; nullptr: none
-  Node *check;  // WITH CHECK; nullptr: none
-};
-
-// The policies of a relation, by name; they exist whether or not row-level security is enabled.
-List *relation_policies(Oid relid, Snapshot snapshot = nullptr);
 
 // Whether the expression can only be true for rows whose attribute equals the tenant of the context. InvalidAttrNumber,
 // for a relation without such an attribute: for rows that belong to a row of the tenant, by the primary key of a tenant
@@ -50,8 +30,8 @@ bool relies_on_tenant_isolation(Node *expression);
 // the user's tenants by that source.
 bool says_condition(Node *expression, AttrNumber attribute, const char *membership);
 
-// What is left of a condition without with_tenant_isolation() and without attribute = (the context's tenant): true if it says no
-// more.
+// What is left of a condition without with_tenant_isolation() and without attribute = (the context's tenant): true if
+// it says no more.
 Node *without_form(Node *expression, AttrNumber attribute);
 
 // Those of the policy's commands for which it confines the rows that it lets through.
@@ -62,8 +42,5 @@ bool is_true(const Node *expression);
 
 // Whether USING or WITH CHECK is simply true.
 bool is_always_true(const Policy *policy);
-
-// "SELECT, INSERT" and so on.
-const char *command_words(uint32 commands);
 
 }  // namespace rls_tenant

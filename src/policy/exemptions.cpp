@@ -3,6 +3,7 @@
 #include "policy/exemptions.hpp"
 
 #include "context/own_functions.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 
@@ -20,13 +21,10 @@ struct Exemption {
 
 // A NULL among them is the name of no rule. (A list of nothing else would waive all.)
 List *rule_names(Datum array) {
-  Datum *elements;
-  bool *nulls;
-  int count;
-  deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-  List *names = NIL;
-  for (int i = 0; i < count; i++) {
-    names = lappend(names, nulls[i] ? pstrdup("") : TextDatumGetCString(elements[i]));
+  List *names = array_texts(array);
+  ListCell *cell;
+  foreach (cell, names) {
+    if (lfirst(cell) == nullptr) lfirst(cell) = pstrdup("");
   }
   return names;
 }
@@ -51,10 +49,7 @@ const Exemptions *load_exemptions() {
   const Oid relid = OidIsValid(schema) ? get_relname_relid("exemption", schema) : InvalidOid;
   if (!OidIsValid(relid)) return nullptr;
   Exemptions *result = static_cast<Exemptions *>(palloc0(sizeof(Exemptions)));
-  Relation relation = table_open(relid, AccessShareLock);
-  const TupleDesc row = RelationGetDescr(relation);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+  for_all_rows(relid, [&](HeapTuple tuple, TupleDesc row) {
     bool isnull;
     Exemption *exemption = static_cast<Exemption *>(palloc0(sizeof(Exemption)));
     exemption->schema = TextDatumGetCString(heap_getattr(tuple, column_schema, row, &isnull));
@@ -63,9 +58,7 @@ const Exemptions *load_exemptions() {
     if (!isnull) exemption->rules = rule_names(rules);
     exemption->baseline = DatumGetBool(heap_getattr(tuple, column_baseline, row, &isnull));
     result->list = lappend(result->list, exemption);
-  }
-  systable_endscan(scan);
-  table_close(relation, AccessShareLock);
+  });
   return result;
 }
 

@@ -3,17 +3,9 @@
 #include "policy/expression.hpp"
 
 #include "context/own_functions.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
-
-namespace {}  // namespace
-
-const Node *strip_relabel(const Node *node) {
-  while (node != nullptr && IsA(node, RelabelType)) {
-    node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
-  }
-  return node;
-}
 
 namespace {
 
@@ -38,9 +30,8 @@ const Node *strip_casts(const Node *node) {
   for (node = strip_relabel(node); node != nullptr; node = strip_relabel(node)) {
     if (IsA(node, CoerceViaIO)) {
       const CoerceViaIO *cast = reinterpret_cast<const CoerceViaIO *>(node);
-      const Oid from = exprType(reinterpret_cast<const Node *>(cast->arg));
-      const bool is_id = from == UUIDOID || from == INT2OID || from == INT4OID || from == INT8OID;
-      if (!is_id || (cast->resulttype != TEXTOID && cast->resulttype != VARCHAROID)) return node;
+      const std::optional<IdType> from = id_type_of(exprType(reinterpret_cast<const Node *>(cast->arg)));
+      if (!from || from == IdType::text || id_type_of(cast->resulttype) != IdType::text) return node;
       node = reinterpret_cast<const Node *>(cast->arg);
     } else if (IsA(node, FuncExpr) && is_widening(reinterpret_cast<const FuncExpr *>(node)->funcid)) {
       node = static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(node)->args));
@@ -53,15 +44,9 @@ const Node *strip_casts(const Node *node) {
 
 // Whether a function call reads the tenant of the context: one of our functions, with its default argument.
 bool is_tenant_getter(const FuncExpr *call) {
-  const SettingFunctions *functions = setting_functions(Setting::tenant);
-  for (int i = 0; i < getter_count; i++) {
-    if (call->args == NIL && OidIsValid(functions->fast[i]) && call->funcid == functions->fast[i]) return true;
-    if (!OidIsValid(functions->getter[i]) || call->funcid != functions->getter[i]) continue;
-    if (call->args == NIL) return true;
-    const Node *argument = static_cast<const Node *>(linitial(call->args));
-    return IsA(argument, FuncExpr) && reinterpret_cast<const FuncExpr *>(argument)->funcid == functions->setting;
-  }
-  return false;
+  Setting setting;
+  IdType type;
+  return is_context_call(call, &setting, &type) && setting == Setting::tenant;
 }
 
 // (SELECT current_tenant_uuid()) and nothing more.
@@ -239,5 +224,73 @@ bool read_join(const Node *expression, Join *join) {
   if (link->subLinkType == ANY_SUBLINK) read_in(join, link->testexpr);
   return true;
 }
+
+bool is_current_setting(Oid function) {
+  return function == F_CURRENT_SETTING_TEXT || function == F_CURRENT_SETTING_TEXT_BOOL;
+}
+
+bool is_current_setting_call(const Node *node) {
+  return IsA(node, FuncExpr) && is_current_setting(reinterpret_cast<const FuncExpr *>(node)->funcid);
+}
+
+namespace {
+
+// Whether an expression reads the tenant of the context, or a setting that could hold one.
+bool reads_context(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (is_tenant(node) || is_current_setting_call(node)) return true;
+  if (IsA(node, SubLink)) {
+    const Node *query = reinterpret_cast<SubLink *>(node)->subselect;
+    return query_tree_walker(castNode(Query, const_cast<Node *>(query)), compat::tree_walker(reads_context), context,
+                             0);
+  }
+  return expression_tree_walker(node, compat::tree_walker(reads_context), context);
+}
+
+bool is_empty_text(const Node *node) {
+  node = strip_relabel(node);
+  if (node == nullptr || !IsA(node, Const)) return false;
+  const Const *constant = reinterpret_cast<const Const *>(node);
+  return !constant->constisnull && constant->consttype == TEXTOID &&
+         VARSIZE_ANY_EXHDR(DatumGetPointer(constant->constvalue)) == 0;
+}
+
+// Whether an expression can be true of NULL: IS NULL, coalesce(), IS NOT DISTINCT FROM, IS NOT TRUE, and a comparison
+// with '', as which a setting can be read that is not set.
+bool accepts_null(const Node *node) {
+  switch (nodeTag(node)) {
+    case T_NullTest:
+      return reinterpret_cast<const NullTest *>(node)->nulltesttype == IS_NULL;
+    case T_CoalesceExpr:
+      return true;
+    case T_BoolExpr: {
+      const BoolExpr *boolean = reinterpret_cast<const BoolExpr *>(node);
+      return boolean->boolop == NOT_EXPR && IsA(linitial(boolean->args), DistinctExpr);
+    }
+    case T_BooleanTest: {
+      const BoolTestType test = reinterpret_cast<const BooleanTest *>(node)->booltesttype;
+      return test == IS_NOT_TRUE || test == IS_NOT_FALSE || test == IS_UNKNOWN;
+    }
+    case T_OpExpr: {
+      const List *args = reinterpret_cast<const OpExpr *>(node)->args;
+      return list_length(args) == 2 && (is_empty_text(static_cast<const Node *>(linitial(args))) ||
+                                        is_empty_text(static_cast<const Node *>(lsecond(args))));
+    }
+    default:
+      return false;
+  }
+}
+
+// The walk for matches_missing_context().
+bool find_accepted_null(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (accepts_null(node) && reads_context(node, nullptr)) return true;
+  if (IsA(node, SubLink)) return false;
+  return expression_tree_walker(node, compat::tree_walker(find_accepted_null), context);
+}
+
+}  // namespace
+
+bool matches_missing_context(const Node *open) { return find_accepted_null(const_cast<Node *>(open), nullptr); }
 
 }  // namespace rls_tenant

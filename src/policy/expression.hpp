@@ -5,9 +5,6 @@
 
 namespace rls_tenant {
 
-// What a cast that changes no bits was applied to.
-const Node *strip_relabel(const Node *node);
-
 // Whether an expression is the tenant of the context.
 bool is_tenant(const Node *node);
 
@@ -20,7 +17,7 @@ bool is_equality(const OpExpr *expression);
 // attribute = (the tenant of the context), either way round.
 bool is_tenant_condition(const OpExpr *expression, AttrNumber attribute);
 
-// The expressions that a condition puts together by AND: itself, if it is no AND.
+// The expressions that a condition puts together by AND: itself, if it is not an AND.
 List *conjuncts(Node *expression);
 
 // The source that a condition is_member(column) or is_member(column, 'source') asks; nullptr if it is none.
@@ -40,5 +37,12 @@ struct Join {
 
 // Reads EXISTS or IN; false if it is neither, or not understood.
 bool read_join(const Node *expression, Join *join);
+
+// PostgreSQL's current_setting(), which could read the context or anything else.
+bool is_current_setting(Oid function);
+bool is_current_setting_call(const Node *node);
+
+// Whether a part of a policy lets rows through when there is no context.
+bool matches_missing_context(const Node *open);
 
 }  // namespace rls_tenant

@@ -1,85 +1,20 @@
-// Judging how a policy says what it says.
+// What audit() says of policies that confine rows: that they cost more than they need, or that the next one may open
+// the table.
 
 #include "policy/policy_faults.hpp"
 
-#include "postgres/condition.hpp"
 #include "context/own_functions.hpp"
+#include "policy/confinement.hpp"
 #include "policy/expression.hpp"
+#include "policy/fault.hpp"
 #include "policy/public_rows.hpp"
+#include "policy/table_faults.hpp"
+#include "postgres/condition.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
 
 namespace {
-
-bool is_current_setting(Oid function) {
-  return function == F_CURRENT_SETTING_TEXT || function == F_CURRENT_SETTING_TEXT_BOOL;
-}
-
-bool is_setting_call(const Node *node) {
-  return IsA(node, FuncExpr) && is_current_setting(reinterpret_cast<const FuncExpr *>(node)->funcid);
-}
-
-// Whether an expression reads the tenant of the context, or a setting that could hold one.
-bool reads_context(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (is_tenant(node) || is_setting_call(node)) return true;
-  if (IsA(node, SubLink)) {
-    const Node *query = reinterpret_cast<SubLink *>(node)->subselect;
-    return query_tree_walker(castNode(Query, const_cast<Node *>(query)), compat::tree_walker(reads_context), context,
-                             0);
-  }
-  return expression_tree_walker(node, compat::tree_walker(reads_context), context);
-}
-
-bool is_empty_text(const Node *node) {
-  node = strip_relabel(node);
-  if (node == nullptr || !IsA(node, Const)) return false;
-  const Const *constant = reinterpret_cast<const Const *>(node);
-  return !constant->constisnull && constant->consttype == TEXTOID &&
-         VARSIZE_ANY_EXHDR(DatumGetPointer(constant->constvalue)) == 0;
-}
-
-// The walk for matches_missing_context(): true at what makes something of NULL.
-bool makes_something_of_null(Node *node, void *context) {
-  if (node == nullptr) return false;
-  switch (nodeTag(node)) {
-    case T_NullTest:
-      if (reinterpret_cast<NullTest *>(node)->nulltesttype == IS_NULL && reads_context(node, nullptr)) return true;
-      break;
-    case T_CoalesceExpr:
-      if (reads_context(node, nullptr)) return true;
-      break;
-    case T_BoolExpr: {
-      const BoolExpr *boolean = reinterpret_cast<BoolExpr *>(node);
-      if (boolean->boolop == NOT_EXPR && IsA(linitial(boolean->args), DistinctExpr) && reads_context(node, nullptr))
-        return true;
-      break;
-    }
-    case T_BooleanTest: {
-      const BoolTestType test = reinterpret_cast<BooleanTest *>(node)->booltesttype;
-      if ((test == IS_NOT_TRUE || test == IS_NOT_FALSE || test == IS_UNKNOWN) && reads_context(node, nullptr))
-        return true;
-      break;
-    }
-    case T_OpExpr: {
-      const List *args = reinterpret_cast<OpExpr *>(node)->args;
-      if (list_length(args) == 2 && reads_context(node, nullptr) &&
-          (is_empty_text(static_cast<Node *>(linitial(args))) || is_empty_text(static_cast<Node *>(lsecond(args))))) {
-        return true;
-      }
-      break;
-    }
-    default:
-      break;
-  }
-  if (IsA(node, SubLink)) return false;
-  return expression_tree_walker(node, compat::tree_walker(makes_something_of_null), context);
-}
-
-// What the walks through a policy look for.
-struct Search {
-  const char *found;
-};
 
 // Whether a sub-select is computed once for the whole query.
 bool is_computed_once(const SubLink *link) {
@@ -88,24 +23,26 @@ bool is_computed_once(const SubLink *link) {
          !contain_vars_of_level(link->subselect, 1);
 }
 
-bool names_per_row_function(Oid function, void *context) {
+// found: const char **
+bool is_called_per_row(Oid function, void *found) {
+  const char **name = static_cast<const char **>(found);
   if (is_current_setting(function)) {
-    static_cast<Search *>(context)->found = "current_setting()";
+    *name = "current_setting()";
   } else if (func_volatile(function) == PROVOLATILE_VOLATILE) {
-    static_cast<Search *>(context)->found = psprintf("the volatile function %s", format_procedure(function));
+    *name = psprintf("the volatile function %s", format_procedure(function));
   }
-  return static_cast<Search *>(context)->found != nullptr;
+  return *name != nullptr;
 }
 
-// The first setting or volatile function that is asked for each row.
-bool find_per_row(Node *node, void *context) {
+// The first setting or volatile function that is called for each row; found: const char **
+bool find_per_row(Node *node, void *found) {
   if (node == nullptr) return false;
   check_stack_depth();
   if (IsA(node, SubLink) && is_computed_once(reinterpret_cast<SubLink *>(node))) return false;
-  if (check_functions_in_node(node, names_per_row_function, context)) return true;
+  if (check_functions_in_node(node, is_called_per_row, found)) return true;
   if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(find_per_row), context, 0);
-  return expression_tree_walker(node, compat::tree_walker(find_per_row), context);
+    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(find_per_row), found, 0);
+  return expression_tree_walker(node, compat::tree_walker(find_per_row), found);
 }
 
 // attribute::text = tenant and the like: it confines, but no index serves it.
@@ -160,20 +97,32 @@ bool is_user(const Node *node) {
   while (node != nullptr && IsA(node, CoerceViaIO))
     node = reinterpret_cast<const Node *>(reinterpret_cast<const CoerceViaIO *>(node)->arg);
   if (node == nullptr) return false;
-  if (is_setting_call(node)) return true;
+  if (is_current_setting_call(node)) return true;
   if (IsA(node, SubLink)) {
     const SubLink *link = reinterpret_cast<const SubLink *>(node);
     const Query *query = castNode(Query, link->subselect);
     return link->subLinkType == EXPR_SUBLINK && query->rtable == NIL && list_length(query->targetList) == 1 &&
            is_user(reinterpret_cast<const Node *>(linitial_node(TargetEntry, query->targetList)->expr));
   }
-  if (!IsA(node, FuncExpr)) return false;
-  const SettingFunctions *functions = setting_functions(Setting::user);
-  for (int i = 0; i < getter_count; i++) {
-    const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
-    if (OidIsValid(function) && (function == functions->getter[i] || function == functions->fast[i])) return true;
+  Setting setting;
+  IdType type;
+  return IsA(node, FuncExpr) && is_getter(reinterpret_cast<const FuncExpr *>(node)->funcid, &setting, &type) &&
+         setting == Setting::user;
+}
+
+// The column that is compared with the user of the context; InvalidAttrNumber: a condition compares none.
+AttrNumber user_column_of(const Node *condition) {
+  if (!IsA(condition, OpExpr) || !is_equality(reinterpret_cast<const OpExpr *>(condition))) return InvalidAttrNumber;
+  const List *args = reinterpret_cast<const OpExpr *>(condition)->args;
+  const Node *column = strip_relabel(static_cast<const Node *>(linitial(args)));
+  const Node *user = strip_relabel(static_cast<const Node *>(lsecond(args)));
+  if (IsA(user, Var)) {
+    const Node *other = column;
+    column = user;
+    user = other;
   }
-  return false;
+  const bool compares = IsA(column, Var) && reinterpret_cast<const Var *>(column)->varlevelsup == 0 && is_user(user);
+  return compares ? reinterpret_cast<const Var *>(column)->varattno : InvalidAttrNumber;
 }
 
 bool read_membership_lookup(const Node *node, MembershipLookup *lookup) {
@@ -188,38 +137,16 @@ bool read_membership_lookup(const Node *node, MembershipLookup *lookup) {
   *lookup = {entry->relid, InvalidAttrNumber, group->varattno, linitial_node(Var, join.outer)->varattno};
   const ListCell *cell;
   foreach (cell, conjuncts(join.query->jointree->quals)) {
-    const Node *part = static_cast<const Node *>(lfirst(cell));
-    if (!IsA(part, OpExpr) || !is_equality(reinterpret_cast<const OpExpr *>(part))) continue;
-    const Node *left = strip_relabel(static_cast<const Node *>(linitial(reinterpret_cast<const OpExpr *>(part)->args)));
-    const Node *right = strip_relabel(static_cast<const Node *>(lsecond(reinterpret_cast<const OpExpr *>(part)->args)));
-    if (IsA(right, Var)) {
-      const Node *other = left;
-      left = right;
-      right = other;
-    }
-    if (IsA(left, Var) && reinterpret_cast<const Var *>(left)->varlevelsup == 0 && is_user(right))
-      lookup->user_column = reinterpret_cast<const Var *>(left)->varattno;
+    const AttrNumber column = user_column_of(static_cast<const Node *>(lfirst(cell)));
+    if (column != InvalidAttrNumber) lookup->user_column = column;
   }
   return lookup->user_column != InvalidAttrNumber;
 }
 
-void add(List **faults, const char *rule, const char *detail, const char *remedy) {
-  Fault *fault = static_cast<Fault *>(palloc(sizeof(Fault)));
-  *fault = {rule, detail, remedy};
-  *faults = lappend(*faults, fault);
-}
-
-// "current_tenant_uuid" and so on, by the type of the column.
+// "current_tenant_uuid()" and so on, by the type of the column.
 const char *getter_for(Oid relid, AttrNumber attribute) {
-  switch (getBaseType(get_atttype(relid, attribute))) {
-    case UUIDOID:
-      return "current_tenant_uuid()";
-    case TEXTOID:
-    case VARCHAROID:
-      return "current_tenant_text()";
-    default:
-      return "current_tenant_bigint()";
-  }
+  const std::optional<IdType> type = id_type_of(getBaseType(get_atttype(relid, attribute)));
+  return psprintf("current_tenant_%s()", id_type_name(type.value_or(IdType::bigint)));
 }
 
 // What a policy shall say instead, where the part in question is all that it says; else the advice. No name stands in a
@@ -234,61 +161,68 @@ const char *instead(const Tenancy &table, const Policy *policy, const Node *part
                   policy->check != nullptr ? psprintf(" WITH CHECK (%s)", condition) : "");
 }
 
-void judge_expression(List **faults, const Tenancy &table, const Policy *policy, const Node *expression) {
-  if (expression == nullptr) return;
-  Search search = {nullptr};
-  if (find_per_row(const_cast<Node *>(expression), &search)) {
-    add(faults, "per_row_setting", psprintf("policy \"%s\" asks %s for each row", policy->name, search.found),
-        "/* read the context by rls_tenant.current_tenant_uuid() and its kin, and anything else as (SELECT …) */");
-  }
-  const Node *cast = find_part(expression, [&](const Node *part) {
-    return table.attribute != InvalidAttrNumber && is_cast_condition(part, table.attribute) &&
-           !has_plain_condition(const_cast<Node *>(expression), table.attribute);
-  });
-  if (cast != nullptr) {
-    const char *column = quote_identifier(get_attname(table.relid, table.attribute, false));
-    add(faults, "cast_column", psprintf("policy \"%s\" casts %s, so that no index serves it", policy->name, column),
-        instead(table, policy, cast, psprintf("%s = rls_tenant.%s", column, getter_for(table.relid, table.attribute)),
-                "/* compare the column itself in that policy */"));
-  }
+// A setting or a volatile function that is called for each row.
+void check_calls(List **faults, const Policy *policy, const Node *expression) {
+  const char *found = nullptr;
+  if (!find_per_row(const_cast<Node *>(expression), &found)) return;
+  add_fault(
+      faults, "per_row_setting", psprintf("policy \"%s\" calls %s for each row", policy->name, found),
+      "/* read the context by rls_tenant.current_tenant_uuid() and the functions like it, and write anything else "
+      "as (SELECT …) */");
+}
+
+// A condition on the tenant column that no index serves.
+void check_cast(List **faults, const Tenancy &table, const Policy *policy, const Node *expression) {
+  if (table.attribute == InvalidAttrNumber || has_plain_condition(const_cast<Node *>(expression), table.attribute))
+    return;
+  const Node *cast = find_part(expression, [&](const Node *part) { return is_cast_condition(part, table.attribute); });
+  if (cast == nullptr) return;
+  const char *column = quote_identifier(get_attname(table.relid, table.attribute, false));
+  const char *condition = psprintf("%s = rls_tenant.%s", column, getter_for(table.relid, table.attribute));
+  add_fault(faults, "cast_column", psprintf("policy \"%s\" casts %s, so that no index serves it", policy->name, column),
+            instead(table, policy, cast, condition, "/* compare the column itself in that policy */"));
+}
+
+// A membership table that is queried for each row.
+void check_lookup(List **faults, const Tenancy &table, const Policy *policy, const Node *expression) {
   MembershipLookup lookup;
-  const Node *looks_up = find_part(expression, [&](const Node *part) { return read_membership_lookup(part, &lookup); });
-  if (looks_up != nullptr) {
-    const char *name = get_rel_name(lookup.relid);
-    const char *outer = quote_identifier(get_attname(table.relid, lookup.outer_column, false));
-    const char *policy_says = instead(
-        table, policy, looks_up, psprintf("rls_tenant.is_member(%s, %s)", outer, quote_literal_cstr(name)), nullptr);
-    const char *remedy =
-        "/* make that table a source by add_membership(), and ask is_member() in the policy instead */";
-    if (policy_says != nullptr) {
-      remedy = psprintf("SELECT rls_tenant.add_membership(%s, %s, %s, %s); %s", quote_literal_cstr(name),
-                        quote_literal_cstr(relation_name(lookup.relid)),
-                        quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
-                        quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)), policy_says);
-    }
-    add(faults, "subquery_per_row",
-        psprintf("policy \"%s\" looks into %s for each row", policy->name, relation_name(lookup.relid)), remedy);
+  const Node *part = find_part(expression, [&](const Node *node) { return read_membership_lookup(node, &lookup); });
+  if (part == nullptr) return;
+  const char *name = quote_literal_cstr(get_rel_name(lookup.relid));
+  const char *outer = quote_identifier(get_attname(table.relid, lookup.outer_column, false));
+  const char *altered = instead(table, policy, part, psprintf("rls_tenant.is_member(%s, %s)", outer, name), nullptr);
+  const char *remedy = "/* make that table a source by add_membership(), and ask is_member() in the policy instead */";
+  if (altered != nullptr) {
+    remedy = psprintf("SELECT rls_tenant.add_membership(%s, %s, %s, %s); %s", name,
+                      quote_literal_cstr(relation_name(lookup.relid)),
+                      quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
+                      quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)), altered);
   }
+  add_fault(faults, "subquery_per_row",
+            psprintf("policy \"%s\" queries %s for each row", policy->name, relation_name(lookup.relid)), remedy);
+}
+
+void check_expression(List **faults, const Tenancy &table, const Policy *policy, const Node *expression) {
+  if (expression == nullptr) return;
+  check_calls(faults, policy, expression);
+  check_cast(faults, table, policy, expression);
+  check_lookup(faults, table, policy, expression);
 }
 
 // What backs a table that belongs to tenants through another: its one policy, said again; else the advice.
 const char *floor_like(const Tenancy &table, uint32 needed) {
-  const char *advice = "/* write a RESTRICTIVE policy TO PUBLIC that says the same */";
   const Policy *only =
       list_length(table.policies) == 1 ? static_cast<const Policy *>(linitial(table.policies)) : nullptr;
-  if (only == nullptr || only->qual == nullptr || only->check != nullptr || needed != all_commands ||
-      strcmp(only->name, "tenant_isolation") == 0)
-    return advice;
-  Relation relation = try_relation_open(table.relid, AccessShareLock);
-  if (relation == nullptr) return advice;
-  const char *condition = deparse_condition(relation, only->qual);
-  relation_close(relation, AccessShareLock);
-  return psprintf("CREATE POLICY tenant_isolation ON %s AS RESTRICTIVE USING (%s);", relation_name(table.relid),
+  const char *condition = nullptr;
+  if (only != nullptr && only->check == nullptr && needed == all_commands && strcmp(only->name, whole_floor.name) != 0)
+    condition = deparse_condition(table.relid, only->qual);
+  if (condition == nullptr) return "/* write a RESTRICTIVE policy TO PUBLIC that says the same */";
+  return psprintf("CREATE POLICY %s ON %s AS RESTRICTIVE USING (%s);", whole_floor.name, relation_name(table.relid),
                   condition);
 }
 
 // Permissive policies that each confine, without a RESTRICTIVE one behind them: the next policy opens the table.
-void judge_floor(List **faults, const Tenancy &table) {
+void check_floor(List **faults, const Tenancy &table) {
   const uint32 floor = floor_commands(table.policies, table.attribute, true);
   uint32 needed = 0;
   const ListCell *cell;
@@ -301,34 +235,31 @@ void judge_floor(List **faults, const Tenancy &table) {
     needed |= bare;
   }
   if (needed == 0) return;
-  add(faults, "no_floor", psprintf("no RESTRICTIVE policy FOR %s backs its permissive ones", command_words(needed)),
+  add_fault(
+      faults, "no_floor", psprintf("no RESTRICTIVE policy FOR %s backs its permissive ones", command_words(needed)),
       table.attribute != InvalidAttrNumber ? protect_call(table.relid, table.attribute) : floor_like(table, needed));
 }
 
-// Rows that every tenant may read are no fault, but somebody should know of them.
-void tell_public_rows(List **faults, const Tenancy &table) {
-  Node *condition = public_condition(table.policies, table.attribute);
-  Relation relation = condition != nullptr ? try_relation_open(table.relid, AccessShareLock) : nullptr;
-  if (relation == nullptr) return;
-  add(faults, "public_rows", psprintf("every tenant may read rows where %s", deparse_condition(relation, condition)),
-      protect_call(table.relid, table.attribute, ", public_read => ''"));
-  relation_close(relation, AccessShareLock);
+// Rows that every tenant may read are not a fault, but somebody should know of them.
+void note_public_rows(List **faults, const Tenancy &table) {
+  const char *condition = deparse_condition(table.relid, public_condition(table.policies, table.attribute));
+  if (condition == nullptr) return;
+  add_fault(faults, "public_rows", psprintf("every tenant may read rows where %s", condition),
+            protect_call(table.relid, table.attribute, ", public_read => ''"));
 }
 
 }  // namespace
 
-bool matches_missing_context(const Node *open) { return makes_something_of_null(const_cast<Node *>(open), nullptr); }
-
 List *policy_faults(const Tenancy &table) {
   List *faults = NIL;
-  if (has_confining_policy(table) && !OidIsValid(table.ancestor)) judge_floor(&faults, table);
-  if (table.relation.row_security) tell_public_rows(&faults, table);
+  if (has_confining_policy(table) && !OidIsValid(table.ancestor)) check_floor(&faults, table);
+  if (table.relation.row_security) note_public_rows(&faults, table);
   const ListCell *cell;
   foreach (cell, table.policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
     const int before = list_length(faults);
-    judge_expression(&faults, table, policy, policy->qual);
-    if (list_length(faults) == before) judge_expression(&faults, table, policy, policy->check);
+    check_expression(&faults, table, policy, policy->qual);
+    if (list_length(faults) == before) check_expression(&faults, table, policy, policy->check);
   }
   return faults;
 }

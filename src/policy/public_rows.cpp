@@ -3,11 +3,9 @@
 
 #include "policy/public_rows.hpp"
 
-#include "postgres/subtransaction.hpp"
-#include "postgres/condition.hpp"
 #include "context/own_functions.hpp"
+#include "policy/confinement.hpp"
 #include "policy/expression.hpp"
-#include "policy/tenancy.hpp"
 
 namespace rls_tenant {
 
@@ -26,14 +24,10 @@ bool is_time(const Node *node) {
   return function == F_NOW || function == F_TRANSACTION_TIMESTAMP || function == F_STATEMENT_TIMESTAMP;
 }
 
-// What the walk through a condition has found.
-struct Search {
-  const char *problem;
-};
-
-// A function that was dropped meanwhile is unfit, too: the policies may be those before the transaction.
-bool is_unfit_function(Oid function, void *context) {
-  const char **problem = &static_cast<Search *>(context)->problem;
+// found: const char **. A function that was dropped meanwhile is unfit, too: the policies may be those before the
+// transaction.
+bool is_unfit_function(Oid function, void *found) {
+  const char **problem = static_cast<const char **>(found);
   char volatility = PROVOLATILE_VOLATILE;
   bool is_ours = false;
   with_syscache(PROCOID, ObjectIdGetDatum(function), [&](HeapTuple tuple) {
@@ -93,11 +87,11 @@ bool can_fail(const CoerceViaIO *cast) {
   return category != TYPCATEGORY_STRING;
 }
 
-// The first part that does not speak of the row alone.
-bool find_problem(Node *node, void *context) {
+// The first part that does not speak of the row alone; found: const char **
+bool find_problem(Node *node, void *found) {
   if (node == nullptr || is_time(node)) return false;
   check_stack_depth();
-  const char **problem = &static_cast<Search *>(context)->problem;
+  const char **problem = static_cast<const char **>(found);
   if (IsA(node, SubLink)) {
     *problem = "It has a sub-select, and what that reads is not the row's.";
   } else if (IsA(node, SQLValueFunction)) {
@@ -105,18 +99,18 @@ bool find_problem(Node *node, void *context) {
   } else if (!is_understood(node)) {
     *problem = "It has a part that is not understood.";
   } else if (IsA(node, CoerceViaIO) && can_fail(reinterpret_cast<const CoerceViaIO *>(node))) {
-    *problem = psprintf("It casts to %s, which fails at, and shows, what is none in a row of another tenant.",
+    *problem = psprintf("It casts to %s: the error for an invalid value would show that value of another tenant's row.",
                         format_type_be(reinterpret_cast<const CoerceViaIO *>(node)->resulttype));
   } else if (IsA(node, Var) && reinterpret_cast<const Var *>(node)->varattno <= 0) {
     *problem = "It names a system column, or the row as a whole.";
-  } else if (check_functions_in_node(node, is_unfit_function, context)) {
+  } else if (check_functions_in_node(node, is_unfit_function, found)) {
     return true;
   } else if (IsA(node, FuncExpr)) {
     const FuncExpr *call = reinterpret_cast<const FuncExpr *>(node);
     if (list_length(call->args) < get_func_nargs(call->funcid))
       *problem = psprintf("It leaves arguments of %s to their defaults.", format_procedure(call->funcid));
   }
-  return *problem != nullptr || expression_tree_walker(node, compat::tree_walker(find_problem), context);
+  return *problem != nullptr || expression_tree_walker(node, compat::tree_walker(find_problem), found);
 }
 
 // Whether a condition, and each branch of OR in it, depends on some column.
@@ -137,7 +131,7 @@ bool is_context_test(const Node *node, Setting *setting) {
   const NullTest *test = reinterpret_cast<const NullTest *>(node);
   if (test->nulltesttype != IS_NOT_NULL || test->argisrow || !IsA(test->arg, FuncExpr)) return false;
   const FuncExpr *call = reinterpret_cast<const FuncExpr *>(test->arg);
-  Getter type;
+  IdType type;
   return call->args == NIL && is_getter(call->funcid, setting, &type);
 }
 
@@ -151,8 +145,8 @@ bool is_condition(const Node *node, AttrNumber attribute, Setting *setting) {
 }  // namespace
 
 const char *public_condition_problem(Node *condition) {
-  Search search = {nullptr};
-  if (find_problem(condition, &search)) return search.problem;
+  const char *problem = nullptr;
+  if (find_problem(condition, &problem)) return problem;
   if (!depends_on_row(condition))
     return "It, or a branch of OR in it, names no column, and so is true for every row or for none.";
   return nullptr;
@@ -213,22 +207,6 @@ uint32 floor_commands(List *policies, AttrNumber attribute, bool to_public) {
   if (to_public && result == write_commands && public_condition(policies, attribute) != nullptr)
     result |= command_select;
   return result;
-}
-
-// public_condition(relation). What cannot be judged has no such rows: audit() says of it that it could not be.
-RT_FUNCTION(rls_tenant_public_condition) {
-  const Oid relid = PG_GETARG_OID(0);
-  const char *text = nullptr;
-  in_subtransaction([&] {
-    const Tenancy tenancy = tenancy_of(relid);
-    Node *condition = public_condition(tenancy.policies, tenancy.attribute);
-    Relation relation = condition != nullptr ? try_relation_open(relid, AccessShareLock) : nullptr;
-    if (relation == nullptr) return;
-    text = deparse_condition(relation, condition);
-    relation_close(relation, AccessShareLock);
-  });
-  if (text == nullptr) PG_RETURN_NULL();
-  PG_RETURN_TEXT_P(cstring_to_text(text));
 }
 
 }  // namespace rls_tenant

@@ -6,8 +6,8 @@
 // reader without a context is told so as on any other table: no index on the condition can answer for it.
 #pragma once
 
-#include "policy/confinement.hpp"
 #include "context/context.hpp"
+#include "policy/policy.hpp"
 
 namespace rls_tenant {
 

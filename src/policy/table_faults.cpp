@@ -2,160 +2,134 @@
 
 #include "policy/table_faults.hpp"
 
-#include "postgres/condition.hpp"
-#include "context/own_functions.hpp"
-#include "policy/policy_faults.hpp"
+#include "context/context.hpp"
+#include "policy/confinement.hpp"
+#include "policy/expression.hpp"
+#include "policy/fault.hpp"
 #include "policy/public_rows.hpp"
+#include "postgres/condition.hpp"
 
 namespace rls_tenant {
 
 namespace {
-
-// The list of faults while it grows.
-struct Report {
-  const Tenancy *table;
-  Oid relid;
-  Snapshot snapshot;
-  AttrNumber attribute;  // the tenant's
-  List *faults;
-};
-
-void add(Report *report, const char *rule, const char *detail, const char *remedy) {
-  Fault *fault = static_cast<Fault *>(palloc(sizeof(Fault)));
-  *fault = {rule, detail, remedy};
-  report->faults = lappend(report->faults, fault);
-}
 
 // ALTER TABLE … and what to do with it.
 const char *alter(Oid relid, const char *action) {
   return psprintf("ALTER TABLE %s %s;", relation_name(relid), action);
 }
 
-const char *type_for_new_column() {
-  switch (setting_type(Setting::tenant)) {
-    case ValueType::bigint:
-      return "bigint";
-    case ValueType::text:
-      return "text";
-    default:
-      return "uuid";
-  }
-}
+const char *enable_and_force(Oid relid) { return alter(relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"); }
 
-void check_column(Report *report) {
-  const AttrNumber attribute = report->attribute;
-  const char *tenant_column = default_tenant_column();
-  if (attribute == InvalidAttrNumber) {
-    add(report, "no_tenant_column", psprintf("there is no column %s", quote_identifier(tenant_column)),
-        psprintf("ALTER TABLE %s ADD COLUMN %s %s; /* UPDATE the rows that are there */ %s",
-                 relation_name(report->relid), quote_identifier(tenant_column), type_for_new_column(),
-                 protect_call(report->relid, attribute)));
+const char *type_for_new_column() { return id_type_name(setting_type(Setting::tenant).value_or(IdType::uuid)); }
+
+void check_column(List **faults, const Tenancy &table) {
+  if (table.attribute == InvalidAttrNumber) {
+    const char *column = quote_identifier(default_tenant_column());
+    add_fault(
+        faults, "no_tenant_column", psprintf("there is no column %s", column),
+        psprintf("ALTER TABLE %s ADD COLUMN %s %s; /* UPDATE the rows that are there */ %s", relation_name(table.relid),
+                 column, type_for_new_column(), protect_call(table.relid, table.attribute)));
     return;
   }
-  if (is_not_null(report->relid, attribute, report->snapshot)) return;
-  const char *column = quote_identifier(attribute_name(report->relid, attribute, report->snapshot));
-  add(report, "tenant_nullable", psprintf("column %s allows NULL", column),
-      alter(report->relid, psprintf("ALTER COLUMN %s SET NOT NULL", column)));
+  const Snapshot snapshot = table.reader->snapshot;
+  if (is_not_null(table.relid, table.attribute, snapshot)) return;
+  const char *column = quote_identifier(attribute_name(table.relid, table.attribute, snapshot));
+  add_fault(faults, "tenant_nullable", psprintf("column %s allows NULL", column),
+            alter(table.relid, psprintf("ALTER COLUMN %s SET NOT NULL", column)));
 }
 
-void check_row_security(Report *report) {
-  if (!report->table->relation.row_security) {
-    if (report->table->policies != NIL) {
-      add(report, "rls_off_with_policies", "it has policies, but row-level security is not enabled",
-          alter(report->relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
-    } else if (report->attribute != InvalidAttrNumber) {
-      add(report, "rls_off", "row-level security is not enabled", protect_call(report->relid, report->attribute));
+void check_row_security(List **faults, const Tenancy &table) {
+  if (!table.relation.row_security) {
+    if (table.policies != NIL) {
+      add_fault(faults, "rls_off_with_policies", "it has policies, but row-level security is not enabled",
+                enable_and_force(table.relid));
+    } else if (table.attribute != InvalidAttrNumber) {
+      add_fault(faults, "rls_off", "row-level security is not enabled", protect_call(table.relid, table.attribute));
     }
-  } else if (!report->table->relation.forced) {
-    add(report, "rls_not_forced", "row-level security is not forced, so the owner passes it by",
-        alter(report->relid, "FORCE ROW LEVEL SECURITY"));
+  } else if (!table.relation.forced) {
+    add_fault(faults, "rls_not_forced", "row-level security is not forced, so it does not apply to the owner",
+              alter(table.relid, "FORCE ROW LEVEL SECURITY"));
   }
 }
 
-// Called for tables without tenant ancestor: what a parent that is no tenant table shows, no policy of the child hides.
-void check_parents(Report *report) {
-  const List *parents = report->table->parents;
-  if (parents == NIL || !report->table->is_tenant_table) return;
-  const Oid parent = linitial_oid(parents);
+// For tables without tenant ancestor: what a parent that is not a tenant table shows, no policy of the child hides.
+void check_parents(List **faults, const Tenancy &table) {
+  if (table.parents == NIL || !table.is_tenant_table) return;
+  const Oid parent = linitial_oid(table.parents);
   const char *detach =
-      report->table->relation.is_partition
-          ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(report->relid))
-          : alter(report->relid, psprintf("NO INHERIT %s", relation_name(parent)));
-  add(report, "unlike_parent",
-      psprintf("its rows are also read through %s, which is no tenant table", relation_name(parent)), detach);
+      table.relation.is_partition
+          ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(table.relid))
+          : alter(table.relid, psprintf("NO INHERIT %s", relation_name(parent)));
+  add_fault(faults, "unlike_parent",
+            psprintf("its rows are also read through %s, which is not a tenant table", relation_name(parent)), detach);
 }
 
 // What of a policy lets other tenants' rows through, in words; empty where there is nothing to quote.
-const char *open_part(const Report *report, const Policy *policy) {
-  const AttrNumber attribute = report->attribute;
-  const bool by_check = policy->qual == nullptr || confines(policy->qual, attribute);
-  const Node *open = open_branch(by_check ? policy->check : policy->qual, attribute);
-  Relation relation = open != nullptr ? try_relation_open(report->relid, AccessShareLock) : nullptr;
-  if (relation == nullptr) return "";
-  const char *text = deparse_condition(relation, const_cast<Node *>(open));
-  relation_close(relation, AccessShareLock);
-  return psprintf(": %s %s", by_check ? "WITH CHECK" : "USING", text);
+const char *open_part(const Tenancy &table, const Policy *policy) {
+  const bool by_check = policy->qual == nullptr || confines(policy->qual, table.attribute);
+  const Node *open = open_branch(by_check ? policy->check : policy->qual, table.attribute);
+  const char *text = deparse_condition(table.relid, const_cast<Node *>(open));
+  return text != nullptr ? psprintf(": %s %s", by_check ? "WITH CHECK" : "USING", text) : "";
 }
 
-// is_part: rows are reached through a parent, so the table itself may show nothing.
-void check_policies(Report *report, bool is_part) {
-  List *policies = report->table->policies;
-  const AttrNumber attribute = report->attribute;
-  if (policies == NIL) {
-    if (report->table->relation.row_security && !is_part)
-      add(report, "no_policy", "row-level security is enabled, but there is no policy",
-          protect_call(report->relid, attribute));
+// A permissive policy that lets rows of other tenants through for some commands: which rule it breaks, and how. named:
+// commands for which RESTRICTIVE policies confine some roles, but not all.
+void add_open_policy(List **faults, const Tenancy &table, const Policy *policy, uint32 open, uint32 named) {
+  const char *words = psprintf("policy \"%s\" FOR %s", policy->name, command_words(open));
+  const char *rule, *detail;
+  if ((open & ~named) == 0) {
+    rule = "floor_not_public";
+    detail = psprintf("%s leaves rows open to roles that no RESTRICTIVE policy names", words);
+  } else if (confines(policy->qual, table.attribute)) {
+    rule = "check_wider";
+    detail = psprintf("%s lets rows in that it would not show%s, and no RESTRICTIVE policy keeps them out", words,
+                      open_part(table, policy));
+  } else if (is_always_true(policy)) {
+    rule = "always_true";
+    detail = psprintf("%s is true for every row, and no RESTRICTIVE policy confines them", words);
+  } else if (matches_missing_context(
+                 open_branch(policy->qual != nullptr ? policy->qual : policy->check, table.attribute))) {
+    rule = "null_matches";
+    detail = psprintf("%s lets rows through when there is no context%s, and no RESTRICTIVE policy confines them", words,
+                      open_part(table, policy));
+  } else {
+    rule = "not_confined";
+    detail = psprintf("%s does not confine rows to the tenant%s, nor does a RESTRICTIVE policy", words,
+                      open_part(table, policy));
+  }
+  add_fault(faults, rule, detail,
+            table.attribute != InvalidAttrNumber
+                ? protect_call(table.relid, table.attribute)
+                : psprintf("DROP POLICY %s ON %s; /* or confine it */", quote_identifier(policy->name),
+                           relation_name(table.relid)));
+}
+
+// Of a partition or child of a tenant table: rows are reached through the parent, so it may show nothing itself.
+void check_policies(List **faults, const Tenancy &table) {
+  const AttrNumber attribute = table.attribute;
+  const bool must_show = !OidIsValid(table.ancestor);
+  if (table.policies == NIL) {
+    if (table.relation.row_security && must_show)
+      add_fault(faults, "no_policy", "row-level security is enabled, but there is no policy",
+                protect_call(table.relid, attribute));
     return;
   }
-  const uint32 floor = floor_commands(policies, attribute, true);
-  const uint32 partial_floor = floor_commands(policies, attribute, false);
+  const uint32 floor = floor_commands(table.policies, attribute, true);
+  const uint32 named = floor_commands(table.policies, attribute, false);
   bool any_permissive = false;
   const ListCell *cell;
-  foreach (cell, policies) {
+  foreach (cell, table.policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
     if (!policy->permissive) continue;
     any_permissive = true;
     const uint32 open = policy->commands & ~floor & ~confined_commands(policy, attribute);
-    if (open == 0) continue;
-    const char *remedy = attribute != InvalidAttrNumber
-                             ? protect_call(report->relid, attribute)
-                             : psprintf("DROP POLICY %s ON %s; /* or confine it */", quote_identifier(policy->name),
-                                        relation_name(report->relid));
-    if ((open & ~partial_floor) == 0) {
-      add(report, "floor_not_public",
-          psprintf("policy \"%s\" FOR %s leaves rows open to roles that no RESTRICTIVE policy names", policy->name,
-                   command_words(open)),
-          remedy);
-    } else if (confines(policy->qual, attribute)) {
-      add(report, "check_wider",
-          psprintf(
-              "policy \"%s\" FOR %s lets rows in that it would not show%s, and no RESTRICTIVE policy keeps them out",
-              policy->name, command_words(open), open_part(report, policy)),
-          remedy);
-    } else if (is_always_true(policy)) {
-      add(report, "always_true",
-          psprintf("policy \"%s\" FOR %s is true for every row, and no RESTRICTIVE policy confines them", policy->name,
-                   command_words(open)),
-          remedy);
-    } else if (matches_missing_context(
-                   open_branch(policy->qual != nullptr ? policy->qual : policy->check, attribute))) {
-      add(report, "null_matches",
-          psprintf("policy \"%s\" FOR %s lets rows through when there is no context%s, and no RESTRICTIVE policy "
-                   "confines them",
-                   policy->name, command_words(open), open_part(report, policy)),
-          remedy);
-    } else {
-      add(report, "not_confined",
-          psprintf("policy \"%s\" FOR %s does not confine rows to the tenant%s, nor does a RESTRICTIVE policy",
-                   policy->name, command_words(open), open_part(report, policy)),
-          remedy);
-    }
+    if (open != 0) add_open_policy(faults, table, policy, open, named);
   }
-  if (!any_permissive && !is_part) {
-    add(report, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible",
-        attribute != InvalidAttrNumber
-            ? protect_call(report->relid, attribute)
-            : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(report->relid)));
+  if (!any_permissive && must_show) {
+    add_fault(faults, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible",
+              attribute != InvalidAttrNumber
+                  ? protect_call(table.relid, attribute)
+                  : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(table.relid)));
   }
 }
 
@@ -170,27 +144,29 @@ const char *protect_call(Oid relid, AttrNumber attribute, const char *more) {
 }
 
 List *table_faults(const Tenancy &table) {
-  Report report = {&table, table.relid, table.snapshot, table.attribute, NIL};
+  List *faults = NIL;
   const RelationRow &relation = table.relation;
   if (!relation.found || (relation.kind != RELKIND_RELATION && relation.kind != RELKIND_PARTITIONED_TABLE)) return NIL;
   if (table.should_be && relation.is_partition) return NIL;  // its partitioned table answers for it
   if (OidIsValid(table.ancestor)) {
     if (!relation.row_security || !relation.forced) {
-      add(&report, "child_unprotected", "it is part of a tenant table, but open to those who name it directly",
-          alter(table.relid, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
+      add_fault(&faults, "child_unprotected",
+                psprintf("it is a %s of a tenant table, but open to those who name it directly",
+                         relation.is_partition ? "partition" : "child"),
+                enable_and_force(table.relid));
     }
-    check_policies(&report, true);
-    return report.faults;
+    check_policies(&faults, table);
+    return faults;
   }
   if (relation.is_partition && table.policies == NIL) return NIL;  // its partitioned table answers for it
-  check_parents(&report);
-  if (relation.is_partition) return report.faults;
+  check_parents(&faults, table);
+  if (relation.is_partition) return faults;
   // A table without tenant column can belong to tenants through another.
   const bool says_whose = table.attribute != InvalidAttrNumber || has_confining_policy(table);
-  if (table.attribute != InvalidAttrNumber || !says_whose) check_column(&report);
-  check_row_security(&report);
-  if (says_whose) check_policies(&report, false);
-  return report.faults;
+  if (table.attribute != InvalidAttrNumber || !says_whose) check_column(&faults, table);
+  check_row_security(&faults, table);
+  if (says_whose) check_policies(&faults, table);
+  return faults;
 }
 
 }  // namespace rls_tenant

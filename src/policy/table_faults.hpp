@@ -5,13 +5,6 @@
 
 namespace rls_tenant {
 
-// One rule that a table breaks, and the statement that mends it.
-struct Fault {
-  const char *rule;  // its name, as in doc/reference
-  const char *detail;
-  const char *remedy;
-};
-
 // What is wrong with a table, as Faults; NIL if nothing is.
 List *table_faults(const Tenancy &table);
 

@@ -2,6 +2,7 @@
 
 #include "policy/tenancy.hpp"
 
+#include "policy/confinement.hpp"
 #include "policy/public_rows.hpp"
 
 namespace rls_tenant {
@@ -45,7 +46,7 @@ bool has_whole_floor(List *policies, AttrNumber attribute) {
 // The tenant attribute by a relation's own policies and columns.
 AttrNumber own_attribute(const Tenancy &tenancy) {
   List *policies = tenancy.policies;
-  const AttrNumber named = attribute_named(tenancy.relid, tenant_column, tenancy.snapshot);
+  const AttrNumber named = attribute_named(tenancy.relid, tenant_column, tenancy.reader->snapshot);
   if (named > 0 && has_whole_floor(policies, named)) return named;
   const AttrNumber last = policies != NIL ? tenancy.relation.attributes : 0;
   for (AttrNumber attribute = 1; attribute <= last; attribute++) {
@@ -58,48 +59,42 @@ AttrNumber own_attribute(const Tenancy &tenancy) {
   return InvalidAttrNumber;
 }
 
-const Exemptions *counting = nullptr;
-
-// Whether a table should be a tenant table, and is none. A partition is what its partitioned table is.
-bool is_unprotected(const Tenancy &table) {
+// Whether a table should be a tenant table, and is not. A partition is what its partitioned table is.
+bool is_unprotected(const Tenancy &table, const Exemptions *exemptions) {
   const char kind = table.relation.kind;
-  return counting != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
+  return exemptions != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
          !table.is_tenant_table && !OidIsValid(table.ancestor) && table.attribute != InvalidAttrNumber &&
-         !is_exempt_for_good(counting, table.relid, table.policies != NIL ? "rls_off_with_policies" : "rls_off");
+         !is_exempt_for_good(exemptions, table.relid, table.policies != NIL ? "rls_off_with_policies" : "rls_off");
 }
 
-// fruitless: relations that neither are tenant tables nor lie below one, so that nobody asks twice.
-Tenancy read_tenancy(Oid relid, Snapshot snapshot, List **fruitless) {
-  check_stack_depth();
-  Tenancy result = {relid, snapshot};
-  result.relation = relation_row(relid, snapshot);
-  if (!result.relation.found) return result;
-  result.policies = relation_policies(relid, snapshot);
-  result.parents = parents_of(relid, snapshot);
-  const char *name = nullptr;
+// Finds the nearest ancestor that is a tenant table, and the attribute that says whose a row is.
+void find_ancestor(Tenancy *tenancy) {
   const ListCell *cell;
-  foreach (cell, result.parents) {
-    const Oid oid = lfirst_oid(cell);
-    if (list_member_oid(*fruitless, oid)) continue;
-    const Tenancy parent = read_tenancy(oid, snapshot, fruitless);
-    if (parent.should_be || !keeps_tenants(parent)) {
-      *fruitless = lappend_oid(*fruitless, oid);
-      continue;
-    }
-    result.ancestor = parent.is_tenant_table ? oid : parent.ancestor;
-    name = attribute_name(oid, parent.attribute, snapshot);
-    break;
+  foreach (cell, tenancy->parents) {
+    const Tenancy &parent = tenancy_of(tenancy->reader, lfirst_oid(cell));
+    if (parent.should_be || !keeps_tenants(parent)) continue;
+    const Snapshot snapshot = tenancy->reader->snapshot;
+    tenancy->ancestor = parent.is_tenant_table ? parent.relid : parent.ancestor;
+    const char *name = attribute_name(parent.relid, parent.attribute, snapshot);
+    if (name != nullptr) tenancy->attribute = attribute_named(tenancy->relid, name, snapshot);
+    return;
   }
-  if (!OidIsValid(result.ancestor)) {
-    result.attribute = own_attribute(result);
-  } else if (name != nullptr) {
-    result.attribute = attribute_named(relid, name, snapshot);
-  }
-  result.is_tenant_table = result.relation.row_security && has_confining_policy(result);
-  result.should_be = is_unprotected(result);
-  if (result.should_be && result.relation.is_partition && result.parents != NIL)
-    result.ancestor = linitial_oid(result.parents);
-  return result;
+  tenancy->attribute = own_attribute(*tenancy);
+}
+
+void read_tenancy(Tenancy *tenancy) {
+  check_stack_depth();
+  const TenancyReader &reader = *tenancy->reader;
+  tenancy->relation = relation_row(tenancy->relid, reader.snapshot);
+  const char kind = tenancy->relation.kind;
+  if (!tenancy->relation.found || kind == RELKIND_VIEW || kind == RELKIND_MATVIEW) return;
+  tenancy->policies = relation_policies(tenancy->relid, reader.snapshot);
+  tenancy->parents = parents_of(tenancy->relid, reader.snapshot);
+  find_ancestor(tenancy);
+  tenancy->is_tenant_table = tenancy->relation.row_security && has_confining_policy(*tenancy);
+  tenancy->should_be = is_unprotected(*tenancy, reader.exemptions);
+  if (tenancy->should_be && tenancy->relation.is_partition && tenancy->parents != NIL)
+    tenancy->ancestor = linitial_oid(tenancy->parents);
 }
 
 // Tenant attributes that were asked for, each at a place of its relation's OID, by the setting as it was then.
@@ -111,7 +106,7 @@ KnownAttribute known_attributes[64];
 NameData known_by_setting;
 uint64 relation_changes = 0;
 
-// A change of a parent's policies changes what its parts are.
+// A change of a parent's policies changes what its partitions and children are.
 void on_relation_change(Datum, Oid) {
   relation_changes++;
   memset(known_attributes, 0, sizeof known_attributes);
@@ -121,9 +116,24 @@ void on_relation_change(Datum, Oid) {
 
 const char *default_tenant_column() { return tenant_column; }
 
-Tenancy tenancy_of(Oid relid, Snapshot snapshot) {
-  List *fruitless = NIL;
-  return read_tenancy(relid, snapshot, &fruitless);
+const Tenancy &tenancy_of(TenancyReader *reader, Oid relid) {
+  const Tenancy *&first = reader->known[relid % lengthof(reader->known)];
+  for (const Tenancy *known = first; known != nullptr; known = known->next) {
+    if (known->relid == relid) return *known;
+  }
+  Tenancy *tenancy = static_cast<Tenancy *>(palloc0(sizeof(Tenancy)));
+  tenancy->relid = relid;
+  tenancy->reader = reader;
+  read_tenancy(tenancy);
+  tenancy->next = first;
+  first = tenancy;
+  return *tenancy;
+}
+
+void forget_tenancies(TenancyReader *reader) { memset(reader->known, 0, sizeof reader->known); }
+
+const Tenancy &tenancy_of(Oid relid) {
+  return tenancy_of(static_cast<TenancyReader *>(palloc0(sizeof(TenancyReader))), relid);
 }
 
 AttrNumber tenant_attribute(Oid relid) {
@@ -139,8 +149,6 @@ AttrNumber tenant_attribute(Oid relid) {
   return attribute;
 }
 
-void count_unprotected(const Exemptions *exemptions) { counting = exemptions; }
-
 bool keeps_tenants(const Tenancy &tenancy) {
   return tenancy.is_tenant_table || OidIsValid(tenancy.ancestor) || tenancy.should_be;
 }
@@ -149,9 +157,9 @@ bool has_confining_policy(const Tenancy &tenancy) {
   return any_policy_says(tenancy.policies, tenancy.attribute, false);
 }
 
-void tenant_table_init() {
+void tenancy_init() {
   CacheRegisterRelcacheCallback(on_relation_change, 0);
-  DefineCustomStringVariable("rls_tenant.tenant_column", "The name of the column that says whose a row is.",
+  DefineCustomStringVariable("rls_tenant.tenant_column", "The name of the column that holds the tenant of a row.",
                              "protect() can name another one for a table.", &tenant_column, "tenant_id", PGC_SUSET, 0,
                              check_tenant_column, nullptr, nullptr);
 }
@@ -160,33 +168,6 @@ RT_FUNCTION(rls_tenant_usual_tenant_column) {
   Name name = static_cast<Name>(palloc(NAMEDATALEN));
   namestrcpy(name, tenant_column);
   PG_RETURN_NAME(name);
-}
-
-void put_tenant_table(const ReturnSetInfo *result, const Tenancy &tenancy) {
-  const char *column = attribute_name(tenancy.relid, tenancy.attribute);
-  NameData name = {};
-  if (column != nullptr) namestrcpy(&name, column);
-  Datum values[3] = {ObjectIdGetDatum(tenancy.relid), NameGetDatum(&name), ObjectIdGetDatum(tenancy.ancestor)};
-  bool nulls[3] = {false, column == nullptr, !OidIsValid(tenancy.ancestor)};
-  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-// All tenant tables and their parts as rows.
-RT_FUNCTION(rls_tenant_tenant_tables) {
-  InitMaterializedSRF(fcinfo, 0);
-  const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  const MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant table", ALLOCSET_DEFAULT_SIZES);
-  List *tables = user_relations("rp");
-  const ListCell *cell;
-  foreach (cell, tables) {
-    const Oid relid = lfirst_oid(cell);
-    const MemoryContext before = MemoryContextSwitchTo(memory);
-    const Tenancy tenancy = tenancy_of(relid);
-    if (keeps_tenants(tenancy)) put_tenant_table(result, tenancy);
-    MemoryContextSwitchTo(before);
-    MemoryContextReset(memory);
-  }
-  return static_cast<Datum>(0);
 }
 
 }  // namespace rls_tenant

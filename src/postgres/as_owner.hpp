@@ -27,9 +27,4 @@ void as_owner(Oid relid, int security, Fn fn) {
   as_role(owner, security, fn);
 }
 
-// Sets a setting to the end of a GUC nest level; works in parallel mode, too.
-inline void set_for_level(const char *name, const char *value) {
-  set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 }  // namespace rls_tenant

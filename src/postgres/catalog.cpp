@@ -27,6 +27,15 @@ void with_attribute(Oid relid, AttrNumber attribute, Snapshot snapshot, Fn fn) {
   with_row(AttributeRelidNumIndexId, snapshot, keys, fn);
 }
 
+// What pg_inherits says of a relation in the rows where it stands in that column, the first of the index.
+List *inherits_oids(Oid index, AttrNumber column, Oid relid, Snapshot snapshot, Oid FormData_pg_inherits::*other) {
+  List *result = NIL;
+  for_catalog_rows(InheritsRelationId, index, column, relid, snapshot, [&](HeapTuple tuple, TupleDesc) {
+    result = lappend_oid(result, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->*other);
+  });
+  return result;
+}
+
 RelationRow read_class(HeapTuple tuple) {
   const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
   return {true,
@@ -63,18 +72,24 @@ RelationRow relation_row(Oid relid, Snapshot snapshot) {
 
 List *user_relations(const char *kinds) {
   List *result = NIL;
-  Relation catalog = table_open(RelationRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+  for_all_rows(RelationRelationId, [&](HeapTuple tuple, TupleDesc) {
     const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
     if (strchr(kinds, form->relkind) != nullptr && form->relpersistence != RELPERSISTENCE_TEMP &&
         (form->relnamespace >= FirstNormalObjectId || form->relnamespace == PG_PUBLIC_NAMESPACE)) {
       result = lappend_oid(result, form->oid);
     }
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  });
   return result;
+}
+
+List *array_texts(Datum array) {
+  Datum *elements;
+  bool *nulls;
+  int count;
+  deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+  List *texts = NIL;
+  for (int i = 0; i < count; i++) texts = lappend(texts, nulls[i] ? nullptr : TextDatumGetCString(elements[i]));
+  return texts;
 }
 
 AttrNumber attribute_named(Oid relid, const char *name, Snapshot snapshot) {
@@ -114,21 +129,13 @@ bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot) {
 }
 
 List *parents_of(Oid relid, Snapshot snapshot) {
-  List *result = NIL;
-  for_catalog_rows(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid, snapshot,
-                   [&](HeapTuple tuple, TupleDesc) {
-                     result = lappend_oid(result, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
-                   });
-  return result;
+  return inherits_oids(InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid, snapshot,
+                       &FormData_pg_inherits::inhparent);
 }
 
 List *children_of(Oid relid, Snapshot snapshot) {
-  List *result = NIL;
-  for_catalog_rows(InheritsRelationId, InheritsParentIndexId, Anum_pg_inherits_inhparent, relid, snapshot,
-                   [&](HeapTuple tuple, TupleDesc) {
-                     result = lappend_oid(result, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhrelid);
-                   });
-  return result;
+  return inherits_oids(InheritsParentIndexId, Anum_pg_inherits_inhparent, relid, snapshot,
+                       &FormData_pg_inherits::inhrelid);
 }
 
 bool is_enabled_and_forced(Oid relid) {
@@ -141,6 +148,14 @@ const char *relation_name(Oid relid) {
   if (name == nullptr) return psprintf("%u", relid);  // dropped meanwhile
   const Oid schema = get_rel_namespace(relid);
   return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), name);
+}
+
+const char *relation_names(const List *relids) {
+  StringInfoData names;
+  initStringInfo(&names);
+  const ListCell *cell;
+  foreach (cell, relids) appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", relation_name(lfirst_oid(cell)));
+  return names.data;
 }
 
 }  // namespace rls_tenant

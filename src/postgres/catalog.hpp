@@ -26,6 +26,22 @@ void for_catalog_rows(Oid catalog_oid, Oid index, AttrNumber column, Oid value, 
   table_close(catalog, AccessShareLock);
 }
 
+// Runs fn(tuple, tuple descriptor) on all rows of a catalog or table, as they are now.
+template <typename Fn>
+void for_all_rows(Oid relid, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Relation relation = table_open(relid, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    fn(tuple, RelationGetDescr(relation));
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+}
+
+// The texts of an array, as strings; nullptr among them: NULL.
+List *array_texts(Datum array);
+
 // A relation's row in pg_class.
 struct RelationRow {
   bool found;
@@ -59,5 +75,7 @@ bool is_enabled_and_forced(Oid relid);
 
 // The relation's qualified and quoted name.
 const char *relation_name(Oid relid);
+// Those of several, separated by commas.
+const char *relation_names(const List *relids);
 
 }  // namespace rls_tenant

@@ -85,13 +85,17 @@ inline bool can_set_role(Oid member, Oid role) {
 #endif
 }
 
-inline bool may_use_schema(Oid schema, Oid role) {
+inline bool has_schema_privilege(Oid schema, Oid role, AclMode privilege) {
 #if PG_VERSION_NUM >= 160000
-  return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+  return object_aclcheck(NamespaceRelationId, schema, role, privilege) == ACLCHECK_OK;
 #else
-  return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+  return pg_namespace_aclcheck(schema, role, privilege) == ACLCHECK_OK;
 #endif
 }
+
+inline bool may_use_schema(Oid schema, Oid role) { return has_schema_privilege(schema, role, ACL_USAGE); }
+// Whether a role may make objects in a schema.
+inline bool may_create_in_schema(Oid schema, Oid role) { return has_schema_privilege(schema, role, ACL_CREATE); }
 
 // Whether an index scan with = ANY (array) on a column that is not the first gives its rows in the order of the index.
 // Before 17 it does not, and the planner knows that only of an expression that was written so.
@@ -125,15 +129,7 @@ inline bool owns_relation(Oid relid, Oid role) {
 #endif
 }
 
-// Whether a role may make objects in a schema, and schemas in this database.
-inline bool may_create_in_schema(Oid schema, Oid role) {
-#if PG_VERSION_NUM >= 160000
-  return object_aclcheck(NamespaceRelationId, schema, role, ACL_CREATE) == ACLCHECK_OK;
-#else
-  return pg_namespace_aclcheck(schema, role, ACL_CREATE) == ACLCHECK_OK;
-#endif
-}
-
+// Whether a role may make schemas in this database.
 inline bool may_create_in_database(Oid role) {
 #if PG_VERSION_NUM >= 160000
   return object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CREATE) == ACLCHECK_OK;
@@ -142,7 +138,7 @@ inline bool may_create_in_database(Oid role) {
 #endif
 }
 
-// Whether a part of ALTER TABLE adds a constraint: up to 15 there is a second kind that includes parts.
+// Whether a part of ALTER TABLE adds a constraint: up to 15 there is a second kind, which includes children.
 inline bool adds_constraint(const AlterTableCmd *command) {
 #if PG_VERSION_NUM < 160000
   if (command->subtype == AT_AddConstraintRecurse) return true;

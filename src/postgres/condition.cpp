@@ -2,7 +2,7 @@
 
 #include "postgres/condition.hpp"
 
-#include "postgres/as_owner.hpp"
+#include "postgres/with_settings.hpp"
 
 namespace rls_tenant {
 
@@ -52,11 +52,17 @@ Node *parse_condition(Relation relation, const char *text, const char *what, con
 }
 
 const char *deparse_condition(Relation relation, Node *expression) {
-  const int level = NewGUCNestLevel();
-  set_for_level("search_path", "pg_catalog");
   List *context = deparse_context_for(RelationGetRelationName(relation), RelationGetRelid(relation));
-  const char *text = deparse_expression(expression, context, false, false);
-  AtEOXact_GUC(true, level);
+  const char *text = nullptr;
+  with_settings({{"search_path", "pg_catalog"}}, [&] { text = deparse_expression(expression, context, false, false); });
+  return text;
+}
+
+const char *deparse_condition(Oid relid, Node *expression) {
+  Relation relation = expression != nullptr ? try_relation_open(relid, AccessShareLock) : nullptr;
+  if (relation == nullptr) return nullptr;
+  const char *text = deparse_condition(relation, expression);
+  relation_close(relation, AccessShareLock);
   return text;
 }
 

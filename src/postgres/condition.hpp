@@ -11,5 +11,7 @@ Node *parse_condition(Relation relation, const char *text, const char *what, con
 
 // An expression on the relation's columns as text whose every name is qualified.
 const char *deparse_condition(Relation relation, Node *expression);
+// The same; nullptr where there is no expression, or the relation is gone.
+const char *deparse_condition(Oid relid, Node *expression);
 
 }  // namespace rls_tenant

@@ -26,6 +26,6 @@ void at_end_of_transaction(void (*fn)(XactEvent)) {
   listeners[listener_count++] = fn;
 }
 
-void transaction_init() { RegisterXactCallback(at_transaction_event, nullptr); }
+void transaction_end_init() { RegisterXactCallback(at_transaction_event, nullptr); }
 
 }  // namespace rls_tenant

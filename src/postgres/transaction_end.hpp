@@ -6,7 +6,7 @@
 
 namespace rls_tenant {
 
-void transaction_init();
+void transaction_end_init();
 
 // Has fn called at each event of transactions in which note_transaction() was called; the last to ask comes first.
 void at_end_of_transaction(void (*fn)(XactEvent));

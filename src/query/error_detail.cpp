@@ -1,9 +1,10 @@
-// Adding to errors that PostgreSQL raises. The catalogs are out of reach here: all that is told lies in memory, and it
+// Adding to errors that PostgreSQL raises. The catalogs are out of reach here: all that is said lies in memory, and it
 // is no more than the session and its statement have said themselves.
 
 #include "query/error_detail.hpp"
 
 #include "context/own_functions.hpp"
+#include "postgres/expression.hpp"
 #include "query/plan_constant.hpp"
 
 namespace rls_tenant {
@@ -20,7 +21,7 @@ struct TenantSign {
 
 bool was_tenant_getter(Oid function) {
   const SettingFunctions *functions = remembered_setting_functions(Setting::tenant);
-  for (int i = 0; i < getter_count; i++) {
+  for (int i = 0; i < id_type_count; i++) {
     if (OidIsValid(functions->getter[i]) && function == functions->getter[i]) return true;
     if (OidIsValid(functions->fast[i]) && function == functions->fast[i]) return true;
   }
@@ -29,14 +30,10 @@ bool was_tenant_getter(Oid function) {
 
 // The column behind casts that change no bits, and the type as which it is compared.
 const Var *column_of(const Node *node, Oid *type) {
-  *type = InvalidOid;
-  for (; node != nullptr && IsA(node, RelabelType);
-       node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg)) {
-    if (!OidIsValid(*type)) *type = reinterpret_cast<const RelabelType *>(node)->resulttype;
-  }
-  if (node == nullptr || !IsA(node, Var)) return nullptr;
-  const Var *var = reinterpret_cast<const Var *>(node);
-  if (!OidIsValid(*type)) *type = var->vartype;
+  const Node *column = strip_relabel(node);
+  if (column == nullptr || !IsA(column, Var)) return nullptr;
+  const Var *var = reinterpret_cast<const Var *>(column);
+  *type = exprType(node);
   return var->varlevelsup == 0 && var->varattno > 0 ? var : nullptr;
 }
 
@@ -59,13 +56,12 @@ bool has_getter(Node *node) {
 }
 
 // The tenant of the context, also as (SELECT current_tenant_…()) or as the planner has put it there.
-bool is_tenant(Node *node) {
-  while (node != nullptr && IsA(node, RelabelType))
-    node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
+bool is_tenant(const Node *node) {
+  node = strip_relabel(node);
   if (node == nullptr) return false;
-  if (IsA(node, FuncExpr)) return was_tenant_getter(reinterpret_cast<FuncExpr *>(node)->funcid);
-  if (IsA(node, Const)) return reinterpret_cast<Const *>(node)->location == constant_location(Setting::tenant);
-  return IsA(node, SubLink) && has_getter(node);
+  if (IsA(node, FuncExpr)) return was_tenant_getter(reinterpret_cast<const FuncExpr *>(node)->funcid);
+  if (IsA(node, Const)) return reinterpret_cast<const Const *>(node)->location == constant_location(Setting::tenant);
+  return IsA(node, SubLink) && has_getter(const_cast<Node *>(node));
 }
 
 void note_column(TenantSign *sign, const Node *node) {
@@ -105,11 +101,11 @@ bool look_for_sign(Node *node, void *argument) {
   return expression_tree_walker(node, compat::tree_walker(look_for_sign), argument);
 }
 
-// The column of that name in a part.
-AttrNumber column_of_part(const ResultRelInfo *part, const ResultRelInfo *root, AttrNumber attribute) {
-  const TupleDesc whole = RelationGetDescr(root->ri_RelationDesc), columns = RelationGetDescr(part->ri_RelationDesc);
-  if (attribute > whole->natts) return InvalidAttrNumber;
-  const char *name = NameStr(TupleDescAttr(whole, attribute - 1)->attname);
+// The column of that name in a partition or child.
+AttrNumber column_of_child(const ResultRelInfo *child, const ResultRelInfo *root, AttrNumber attribute) {
+  const TupleDesc named = RelationGetDescr(root->ri_RelationDesc), columns = RelationGetDescr(child->ri_RelationDesc);
+  if (attribute > named->natts) return InvalidAttrNumber;
+  const char *name = NameStr(TupleDescAttr(named, attribute - 1)->attname);
   for (int i = 0; i < columns->natts; i++) {
     const Form_pg_attribute column = TupleDescAttr(columns, i);
     if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0) return static_cast<AttrNumber>(i + 1);
@@ -133,7 +129,7 @@ TenantSign sign_of(const ResultRelInfo *result) {
     Expr *const expressions[] = {policy->qual, policy->with_check_qual};
     for (Expr *expression : expressions) {
       if (!look_for_sign(reinterpret_cast<Node *>(expression), &sign)) continue;
-      if (root != result) sign.attribute = column_of_part(result, root, sign.attribute);
+      if (root != result) sign.attribute = column_of_child(result, root, sign.attribute);
       return sign;
     }
   }
@@ -158,8 +154,8 @@ const ResultRelInfo *find_result(const EState *state, Oid relid) {
 bool is_given(const QueryDesc *query, const ResultRelInfo *result, AttrNumber attribute) {
   const PlannedStmt *plan = query->plannedstmt;
   if (GetUserId() != GetOuterUserId() || plan->hasModifyingCTE) return false;
-  const bool is_part = result->ri_RootResultRelInfo != nullptr && result->ri_RootResultRelInfo != result;
-  const Index index = is_part ? result->ri_RootResultRelInfo->ri_RangeTableIndex : result->ri_RangeTableIndex;
+  const bool is_child = result->ri_RootResultRelInfo != nullptr && result->ri_RootResultRelInfo != result;
+  const Index index = is_child ? result->ri_RootResultRelInfo->ri_RangeTableIndex : result->ri_RangeTableIndex;
   if (index == 0 || index > static_cast<Index>(list_length(plan->rtable))) return false;
   const compat::Permissions permissions = compat::permissions_of(plan, rt_fetch(index, plan->rtable));
   if (OidIsValid(permissions.check_as) && permissions.check_as != GetUserId()) return false;  // a view's or a rule's
@@ -168,7 +164,7 @@ bool is_given(const QueryDesc *query, const ResultRelInfo *result, AttrNumber at
     return result->ri_onConflict == nullptr && (triggers == nullptr || !triggers->trig_insert_before_row);
   }
   // A row that is found without being read may be somebody else's: only what is assigned is the statement's.
-  if (query->operation != CMD_UPDATE || is_part) return false;
+  if (query->operation != CMD_UPDATE || is_child) return false;
   if (triggers != nullptr && (triggers->trig_update_before_row || triggers->trig_insert_before_row)) return false;
   return bms_is_member(attribute - FirstLowInvalidHeapAttributeNumber, permissions.updated);
 }
@@ -201,7 +197,7 @@ const char *id_text(Datum value, Oid type) {
   }
 }
 
-// The tenant of the new row, as a phrase; nullptr where it is not at hand or not to be told.
+// The tenant of the new row, as a phrase; nullptr where it is not at hand, or must not be said.
 const char *row_phrase(const QueryDesc *query, const ResultRelInfo *result, const TenantSign &sign,
                        const TupleTableSlot *row, const char **id) {
   if (sign.attribute == InvalidAttrNumber || sign.attribute > row->tts_nvalid) return nullptr;
@@ -209,12 +205,6 @@ const char *row_phrase(const QueryDesc *query, const ResultRelInfo *result, cons
   if (row->tts_isnull[sign.attribute - 1]) return "of no tenant (NULL)";
   *id = id_text(row->tts_values[sign.attribute - 1], sign.type);
   return *id != nullptr ? psprintf("of tenant \"%s\"", *id) : nullptr;
-}
-
-const char *context_phrase(Setting setting) {
-  const ContextValue *value = present_context(setting);
-  if (value == nullptr) return psprintf("of no %s", setting_word(setting));
-  return psprintf("of %s \"%s\"", setting_word(setting), value->bytes());
 }
 
 // new row violates row-level security policy
@@ -232,9 +222,9 @@ void explain_new_row(const QueryDesc *query) {
   const char *id = nullptr;
   const char *phrase = row_phrase(query, result, sign, row, &id);
   if (phrase != nullptr) {
-    errdetail("The row is %s, the context is %s.", phrase, context_phrase(setting));
+    errdetail("The row is %s, the context is of %s.", phrase, context_words(setting));
   } else {
-    errdetail("The context is %s.", context_phrase(setting));
+    errdetail("The context is of %s.", context_words(setting));
   }
   if (context == nullptr) {
     errhint("Set the context in this transaction first: SELECT rls_tenant.set_context(...).");

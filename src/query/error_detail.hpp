@@ -1,4 +1,4 @@
-// PostgreSQL's own refusals by row-level security and by privileges, told in terms of tenants.
+// PostgreSQL's own refusals by row-level security and by privileges, explained in terms of tenants.
 //
 // PostgreSQL has no hook for it, but it asks the error context callbacks while an error is made, and they may add to
 // it: two assignments per run of a statement, and no catch.

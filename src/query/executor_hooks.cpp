@@ -262,7 +262,7 @@ void finish(QueryDesc *query) {
 
 }  // namespace
 
-void execution_init() {
+void executor_hooks_init() {
   previous_start = ExecutorStart_hook;
   ExecutorStart_hook = start;
   previous_run = ExecutorRun_hook;

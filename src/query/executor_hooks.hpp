@@ -5,6 +5,6 @@
 
 namespace rls_tenant {
 
-void execution_init();
+void executor_hooks_init();
 
 }  // namespace rls_tenant

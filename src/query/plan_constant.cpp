@@ -7,6 +7,7 @@
 
 #include "query/plan_constant.hpp"
 
+#include "context/context_const.hpp"
 #include "context/own_functions.hpp"
 
 namespace rls_tenant {
@@ -18,7 +19,8 @@ const config_enum_entry constants_options[] = {
     {"auto", constants_auto, false}, {"off", constants_off, false}, {nullptr, 0, false}};
 int plan_constants = constants_auto;
 
-// What plans hold of a setting.
+// What plans hold of a setting. To drop some, PostgreSQL looks at every plan that the session keeps, so that it is told
+// to only where one of them may hold a value.
 struct Planned {
   bool live;          // there may be such plans that are kept
   int starting;       // so many to be run once have been made, each of which may turn out to be kept when it starts
@@ -26,29 +28,21 @@ struct Planned {
   char text[max_context_bytes + 1];
 };
 Planned planned[setting_count];
-constexpr int lifetime_bits = 2;
-constexpr uint32 last_generation = UINT32_MAX >> (constant_setting_bits + lifetime_bits);
-
-Lifetime lifetime_in(uint32 mark) {
-  return static_cast<Lifetime>(mark >> constant_setting_bits & ((1u << lifetime_bits) - 1));
-}
 
 bool is_planned(const Planned &state, const ContextValue *value) {
   return value != nullptr && strcmp(state.text, value->bytes()) == 0;
 }
-
-void drop_constant_plans() { CallSyscacheCallbacks(PROCOID, constant_plan_hash); }
 
 // Drops the plans that hold a setting's value, if there are any.
 void drop_plans_of(Planned *state) {
   if (!state->live && state->starting == 0) return;
   state->live = false;
   state->starting = 0;
-  drop_constant_plans();
+  drop_marked_plans();
 }
 
 // Where nothing is set now, a plan can stay for the same tenant's next transaction: reading raises until then.
-void on_context_change(Setting setting) {
+void drop_outdated_plans(Setting setting) {
   Planned &state = planned[static_cast<int>(setting)];
   if (!state.live && state.starting == 0) return;
   const ContextValue *now = present_context(setting);
@@ -64,39 +58,9 @@ bool wants_constant(const PlannerInfo *root) {
   return root->simple_rel_array == nullptr && reads_for_constant(root->parse);
 }
 
-void add_mark(List **items, int cache, uint32 hash) {
-  const ListCell *cell;
-  foreach (cell, *items) {
-    const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
-    if (item->cacheId == cache && item->hashValue == hash) return;
-  }
-  PlanInvalItem *item = makeNode(PlanInvalItem);
-  item->cacheId = cache;
-  item->hashValue = hash;
-  *items = lappend(*items, item);
-}
-
-// The value as a constant; nullptr if it is none of that type (the fast call says so when it is asked).
-Const *make_constant(const ContextValue *value, int getter, const FuncExpr *call) {
-  switch (static_cast<Getter>(getter)) {
-    case Getter::uuid: {
-      if (!value->is_uuid) return nullptr;
-      pg_uuid_t *copy = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-      *copy = value->uuid;
-      return makeConst(UUIDOID, -1, InvalidOid, UUID_LEN, UUIDPGetDatum(copy), false, false);
-    }
-    case Getter::bigint:
-      if (!value->is_bigint) return nullptr;
-      return makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value->bigint), false, FLOAT8PASSBYVAL);
-    default:
-      return makeConst(TEXTOID, -1, call->funccollid, -1,
-                       PointerGetDatum(cstring_to_text_with_len(value->bytes(), value->length())), false, false);
-  }
-}
-
 // The value of the context for a plan, or nullptr. Reading it binds the transaction. A transaction that may change its
 // tenant keeps plans in call sites of functions, where nothing could drop them in time: it gets none.
-Node *plan_value(Setting setting, int getter, const FuncExpr *call, Lifetime lifetime, PlanMarks *marks) {
+Node *plan_value(Setting setting, IdType type, const FuncExpr *call, Lifetime lifetime, List **marks) {
   if (plan_constants == constants_off || !one_tenant_per_transaction()) return nullptr;
   if (present_context(setting) == nullptr) return nullptr;
   const ContextValue *value = read_context(setting);
@@ -107,57 +71,36 @@ Node *plan_value(Setting setting, int getter, const FuncExpr *call, Lifetime lif
     state.generation++;
     memcpy(state.text, value->bytes(), value->length() + 1);
   }
-  Const *constant = make_constant(value, getter, call);
-  if (constant == nullptr) return nullptr;
-  if (lifetime == Lifetime::kept) state.live = true;
+  Const *constant = context_const(value, type, call->funccollid);
+  if (constant == nullptr) return nullptr;  // the fast call says so when it is asked
   constant->location = constant_location(setting);
-  marks->settings |= setting_bit(setting);
-  marks->hash[static_cast<int>(setting)] = (state.generation << lifetime_bits | static_cast<uint32>(lifetime))
-                                               << constant_setting_bits |
-                                           static_cast<uint32>(setting);
+  const bool is_first = add_plan_mark(marks, {setting, lifetime, state.generation});
+  if (lifetime == Lifetime::kept) state.live = true;
+  if (lifetime == Lifetime::run_once && is_first) state.starting++;
   return reinterpret_cast<Node *>(constant);
 }
 
-// Which context function a function is, as people write it, and of which setting; false if it is none.
-bool identify(Oid function, Setting *setting, int *getter) {
-  if (!OidIsValid(function)) return false;
-  for (Setting candidate : all_settings) {
-    const SettingFunctions *functions = setting_functions(candidate);
-    for (int i = 0; i < getter_count; i++) {
-      if (functions->getter[i] != function) continue;
-      *setting = candidate;
-      *getter = i;
-      return true;
-    }
-  }
-  return false;
-}
+Oid fast_function(Setting setting, IdType type) { return setting_functions(setting)->fast[static_cast<int>(type)]; }
 
 // The expression that takes the place of a call, or nullptr. Only a call whose argument is our own setting function
 // (the default) speaks of the context; an argument that a user wrote is theirs.
 Node *replacement(PlannerInfo *root, const FuncExpr *call) {
   Setting setting;
-  int getter;
-  if (list_length(call->args) != 1 || !identify(call->funcid, &setting, &getter)) return nullptr;
-  const SettingFunctions *functions = setting_functions(setting);
-  const Node *argument = static_cast<const Node *>(linitial(call->args));
-  if (!IsA(argument, FuncExpr)) return nullptr;
-  if (reinterpret_cast<const FuncExpr *>(argument)->funcid != functions->setting) return nullptr;
+  IdType type;
+  if (list_length(call->args) != 1 || !is_context_call(call, &setting, &type)) return nullptr;
   if (wants_constant(root)) {
-    PlanMarks marks = {};
-    Node *constant = plan_value(setting, getter, call, Lifetime::kept, &marks);
-    mark_plan(&root->glob->invalItems, marks);
+    Node *constant = plan_value(setting, type, call, Lifetime::kept, &root->glob->invalItems);
     if (constant != nullptr) return constant;
   }
-  const Oid fast = setting_functions(setting)->fast[getter];
+  const Oid fast = fast_function(setting, type);
   if (!OidIsValid(fast)) return nullptr;
   FuncExpr *result = makeFuncExpr(fast, call->funcresulttype, NIL, call->funccollid, InvalidOid, COERCE_EXPLICIT_CALL);
   result->location = call->location;
   return reinterpret_cast<Node *>(result);
 }
 
-// Whether a plan that starts now is kept for another time: it is none that a statement of the simple protocol has made
-// for itself.
+// Whether a plan that starts now is kept for another time: a statement of the simple protocol has not made it for
+// itself.
 bool is_kept(const PlannedStmt *plan) {
   const Portal portal = ActivePortal;
   if (!PortalIsValid(portal) || !list_member_ptr(portal->stmts, plan)) return true;
@@ -181,55 +124,42 @@ bool reads_for_constant(const Query *query) {
   return false;
 }
 
-Oid fast_function(Oid function) {
+Oid fast_function(const FuncExpr *call) {
   Setting setting;
-  int getter;
-  return identify(function, &setting, &getter) ? setting_functions(setting)->fast[getter] : InvalidOid;
+  IdType type;
+  const bool is_default = call->args == NIL && is_getter(call->funcid, &setting, &type);
+  return is_default ? fast_function(setting, type) : InvalidOid;
 }
 
-Node *context_constant(const Node *node, Lifetime lifetime, PlanMarks *marks) {
+Node *context_constant(const Node *node, Lifetime lifetime, List **marks) {
   if (!IsA(node, FuncExpr)) return nullptr;
   const FuncExpr *call = reinterpret_cast<const FuncExpr *>(node);
   Setting setting;
-  Getter getter;
-  if (call->args != NIL || !is_getter(call->funcid, &setting, &getter)) return nullptr;
-  return plan_value(setting, static_cast<int>(getter), call, lifetime, marks);
-}
-
-void mark_plan(List **items, const PlanMarks &marks) {
-  if (marks.settings == 0) return;
-  add_mark(items, PROCOID, constant_plan_hash);
-  for (Setting setting : all_settings) {
-    if ((marks.settings & setting_bit(setting)) == 0) continue;
-    const uint32 hash = marks.hash[static_cast<int>(setting)];
-    add_mark(items, constant_plan_cache, hash);
-    if (lifetime_in(hash) == Lifetime::run_once) planned[static_cast<int>(setting)].starting++;
-  }
+  IdType type;
+  if (call->args != NIL || !is_getter(call->funcid, &setting, &type)) return nullptr;
+  return plan_value(setting, type, call, lifetime, marks);
 }
 
 void check_plan_constants(const PlannedStmt *plan) {
   const ListCell *cell;
   foreach (cell, plan->invalItems) {
-    const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
-    if (item->cacheId != constant_plan_cache) continue;
-    const Setting setting = static_cast<Setting>(item->hashValue & ((1u << constant_setting_bits) - 1));
-    const uint32 generation = item->hashValue >> (constant_setting_bits + lifetime_bits);
-    const Lifetime lifetime = lifetime_in(item->hashValue);
-    Planned &state = planned[static_cast<int>(setting)];
-    const ContextValue *now = read_context(setting);  // which raises where nothing is set
-    if (generation == state.generation && is_planned(state, now)) {
+    PlanMark mark;
+    if (!read_plan_mark(lfirst_node(PlanInvalItem, cell), &mark)) continue;
+    Planned &state = planned[static_cast<int>(mark.setting)];
+    const ContextValue *now = read_context(mark.setting);  // which raises where nothing is set
+    if (mark.generation == state.generation && is_planned(state, now)) {
       // It may have been out of PostgreSQL's reach when the others were dropped.
-      if (lifetime == Lifetime::kept) state.live = true;
-      if (lifetime == Lifetime::run_once) {
+      if (mark.lifetime == Lifetime::kept) state.live = true;
+      if (mark.lifetime == Lifetime::run_once) {
         if (state.starting > 0) state.starting--;
         if (is_kept(plan)) state.live = true;
       }
       continue;
     }
-    drop_constant_plans();
+    drop_marked_plans();
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("a plan was kept that was made for another %s", setting_word(setting)),
-                    errdetail("It holds the value that %s had then.", setting_name(setting)),
+                    errmsg("cached plan was made for another %s", setting_word(mark.setting)),
+                    errdetail("It holds the value that %s had then.", setting_name(mark.setting)),
                     errhint("Run the statement again; if that does not help, SET rls_tenant.plan_constants = off.")));
   }
 }
@@ -242,10 +172,10 @@ const char *planned_value(Setting setting) {
 void plan_constant_init() {
   DefineCustomEnumVariable("rls_tenant.plan_constants", "Whether plans hold the value of the context.",
                            "auto: those that run once do, and those for partitioned and foreign tables, which are made "
-                           "anew when it changes; off: all ask for it when they run.",
+                           "again when it changes; off: all ask for it when they run.",
                            &plan_constants, constants_auto, constants_options, PGC_USERSET, 0, nullptr, nullptr,
                            nullptr);
-  on_context_change(on_context_change);
+  on_context_change(drop_outdated_plans);
 }
 
 RT_FUNCTION(rls_tenant_context_support) {

@@ -1,21 +1,11 @@
 // What the planner makes of context functions: fast calls, and values of the context in plans that hold for one tenant.
 #pragma once
 
-#include "context/context.hpp"
+#include "context/plan_marks.hpp"
 
 namespace rls_tenant {
 
 void plan_constant_init();
-
-// How long a plan lives: until something drops it; for one run, as far as can be told; or surely no longer than that.
-enum class Lifetime : uint32 { kept, run_once, thrown_away };
-
-// By what a plan is known that holds values.
-struct PlanMarks {
-  SettingSet settings;
-  uint32 hash[setting_count];
-};
-void mark_plan(List **items, const PlanMarks &marks);
 
 // By what a value in an expression is known: its place in the statement's text, where it has none. All that is negative
 // means that to PostgreSQL.
@@ -25,11 +15,11 @@ constexpr int constant_location(Setting setting) { return -0x726c7300 - static_c
 bool reads_for_constant(const Query *query);
 
 // The value for a plan, in the place of a context function whose argument was left out; else nullptr. It binds the
-// transaction, and the plan must be marked.
-Node *context_constant(const Node *node, Lifetime lifetime, PlanMarks *marks);
+// transaction, and the plan must be marked: with what is added to marks.
+Node *context_constant(const Node *node, Lifetime lifetime, List **marks);
 
-// The fast call of a context function; InvalidOid: it is none.
-Oid fast_function(Oid function);
+// The fast function for such a call; InvalidOid: it is not one.
+Oid fast_function(const FuncExpr *call);
 
 // Refuses a plan that holds values of another context than the present one.
 void check_plan_constants(const PlannedStmt *plan);

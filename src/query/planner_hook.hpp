@@ -1,10 +1,8 @@
-// What policies have put into a query, made as short as it can be before the query is planned.
+// The library's one planner hook.
 #pragma once
-
-#include "postgres/prelude.hpp"
 
 namespace rls_tenant {
 
-void planning_init();
+void planner_hook_init();
 
 }  // namespace rls_tenant

@@ -1,37 +1,61 @@
 // What audit() cannot ask the catalogs in SQL: it needs the trees of expressions.
 
-#include "postgres/subtransaction.hpp"
+#include "policy/fault.hpp"
 #include "policy/policy_faults.hpp"
+#include "policy/public_rows.hpp"
 #include "policy/relation_faults.hpp"
+#include "postgres/condition.hpp"
+#include "postgres/subtransaction.hpp"
+#include "postgres/expression.hpp"
 
 namespace rls_tenant {
 
 namespace {
 
-void put_fault(const ReturnSetInfo *result, Oid relid, const char *rule, const char *detail, const char *remedy) {
-  Datum values[4] = {ObjectIdGetDatum(relid), CStringGetTextDatum(rule), CStringGetTextDatum(detail),
-                     CStringGetTextDatum(remedy)};
-  bool nulls[4] = {false, false, false, false};
+// What one look at all relations has found, so that the parts of one audit() judge each once.
+struct Survey {
+  MemoryContext memory;
+  TimestampTz statement;
+  CommandId command;
+  const char *tenant_column;
+  List *tables;    // of TenantTable
+  List *findings;  // of Finding
+};
+Survey *last_survey = nullptr;
+
+// A tenant table, a partition or child of one, or a table that should be one.
+struct TenantTable {
+  Oid relid;
+  const char *column;  // nullptr: it has none
+  Oid ancestor;
+};
+
+// A fault with its relation.
+struct Finding {
+  Oid relid;
+  Fault fault;
+};
+
+TenantTable tenant_table(const Tenancy &tenancy) {
+  return {tenancy.relid, attribute_name(tenancy.relid, tenancy.attribute), tenancy.ancestor};
+}
+
+// As a row (relation, tenant_column, ancestor).
+void put_tenant_table(const ReturnSetInfo *result, const TenantTable &table) {
+  NameData name = {};
+  if (table.column != nullptr) namestrcpy(&name, table.column);
+  Datum values[3] = {ObjectIdGetDatum(table.relid), NameGetDatum(&name), ObjectIdGetDatum(table.ancestor)};
+  bool nulls[3] = {false, table.column == nullptr, !OidIsValid(table.ancestor)};
   tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-List *all_faults(Oid relid) {
-  List *faults = relation_faults(relid);
-  const char kind = get_rel_relkind(relid);
-  if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
-    faults = list_concat(faults, policy_faults(tenancy_of(relid)));
-  return faults;
-}
-
-// Runs fn while tables that should be tenant tables count as such.
-template <typename Fn>
-void with_unprotected(const Fn &fn) {
-  count_unprotected(load_exemptions());
-  PG_TRY();
-  { fn(); }
-  PG_FINALLY();
-  { count_unprotected(nullptr); }
-  PG_END_TRY();
+// As a row (rule, detail, remedy) or, with a relation, (relation, rule, detail, remedy).
+void put_fault(const ReturnSetInfo *result, const Fault &fault, Oid relid = InvalidOid) {
+  Datum values[4] = {ObjectIdGetDatum(relid), CStringGetTextDatum(fault.rule), CStringGetTextDatum(fault.detail),
+                     CStringGetTextDatum(fault.remedy)};
+  bool nulls[4] = {false, false, false, false};
+  const int first = OidIsValid(relid) ? 0 : 1;
+  tuplestore_putvalues(result->setResult, result->setDesc, values + first, nulls + first);
 }
 
 // Whether a relation is gone since the audit began to look.
@@ -40,127 +64,150 @@ bool is_gone(Oid relid) {
   return !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
 }
 
-// What audited_tables() has found, so that the parts of one audit() read the policies once.
-struct Found {
-  MemoryContext memory;
-  TimestampTz statement;
-  CommandId command;
-  const char *tenant_column;
-  List *tables;  // of Tenancy, without their policies
-};
-Found *last = nullptr;
-
-void forget_last(void *) { last = nullptr; }
-
-bool is_current(const Found *found) {
-  return found != nullptr && found->statement == GetCurrentStatementStartTimestamp() &&
-         found->command == GetCurrentCommandId(false) && strcmp(found->tenant_column, default_tenant_column()) == 0;
+void add_finding(Survey *survey, Oid relid, const Fault &fault) {
+  Finding *finding = static_cast<Finding *>(palloc(sizeof(Finding)));
+  *finding = {relid, {pstrdup(fault.rule), pstrdup(fault.detail), pstrdup(fault.remedy)}};
+  survey->findings = lappend(survey->findings, finding);
 }
 
-// The tenant tables and their parts; those that cannot be judged are left out, relation_findings() says why.
-Found *find_tables() {
-  if (last != nullptr) MemoryContextDelete(last->memory);
-  const MemoryContext memory =
-      AllocSetContextCreate(TopTransactionContext, "rls_tenant tables", ALLOCSET_DEFAULT_SIZES);
-  const MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant audit", ALLOCSET_DEFAULT_SIZES);
-  const MemoryContext before = MemoryContextSwitchTo(memory);
-  Found *found = static_cast<Found *>(palloc(sizeof(Found)));
-  *found = {memory, GetCurrentStatementStartTimestamp(), GetCurrentCommandId(false), pstrdup(default_tenant_column()),
-            NIL};
-  List *relations = user_relations("rp");
+// Looks at one relation. One that cannot be judged is a finding, too, and hides no other. Called in memory that goes
+// with the relation.
+void survey_relation(Survey *survey, Oid relid, const Exemptions *exemptions) {
+  TenancyReader reader = {nullptr, exemptions};
+  const Tenancy *tenancy = nullptr;
+  List *faults = NIL;
+  const char *problem = in_subtransaction([&] {
+    tenancy = &tenancy_of(&reader, relid);
+    faults = relation_faults(*tenancy);
+    const char kind = tenancy->relation.kind;
+    if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
+      faults = list_concat(faults, policy_faults(*tenancy));
+  });
+  const MemoryContext scratch = MemoryContextSwitchTo(survey->memory);
+  if (tenancy != nullptr && keeps_tenants(*tenancy)) {
+    TenantTable *table = static_cast<TenantTable *>(palloc(sizeof(TenantTable)));
+    *table = tenant_table(*tenancy);
+    survey->tables = lappend(survey->tables, table);
+  }
   const ListCell *cell;
+  if (problem == nullptr) {
+    foreach (cell, faults) add_finding(survey, relid, *static_cast<const Fault *>(lfirst(cell)));
+  } else if (!is_gone(relid)) {
+    add_finding(survey, relid, {"not_judged", problem, "/* fix what the error says */"});
+  }
+  MemoryContextSwitchTo(scratch);
+}
+
+void forget_survey(void *) { last_survey = nullptr; }
+
+Survey *make_survey() {
+  if (last_survey != nullptr) MemoryContextDelete(last_survey->memory);
+  const MemoryContext caller = CurrentMemoryContext;
+  const MemoryContext scratch = AllocSetContextCreate(caller, "rls_tenant audit of a relation", ALLOCSET_DEFAULT_SIZES);
+  const MemoryContext memory = AllocSetContextCreate(TopTransactionContext, "rls_tenant audit", ALLOCSET_DEFAULT_SIZES);
+  MemoryContextSwitchTo(memory);
+  Survey *survey = static_cast<Survey *>(palloc0(sizeof(Survey)));
+  *survey = {memory, GetCurrentStatementStartTimestamp(), GetCurrentCommandId(false), pstrdup(default_tenant_column())};
+  MemoryContextCallback *callback = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
+  callback->func = forget_survey;
+  MemoryContextRegisterResetCallback(memory, callback);
+  MemoryContextSwitchTo(caller);
+  const Exemptions *exemptions = load_exemptions();
+  List *relations = user_relations("rpvm");
+  const ListCell *cell;
+  MemoryContextSwitchTo(scratch);
   foreach (cell, relations) {
     CHECK_FOR_INTERRUPTS();
-    MemoryContextSwitchTo(scratch);
-    Tenancy table = {};
-    const char *problem = in_subtransaction([&] { table = tenancy_of(lfirst_oid(cell)); });
-    MemoryContextSwitchTo(memory);
-    if (problem == nullptr && keeps_tenants(table)) {
-      Tenancy *copy = static_cast<Tenancy *>(palloc(sizeof(Tenancy)));
-      *copy = table;
-      copy->policies = copy->parents = NIL;
-      found->tables = lappend(found->tables, copy);
-    }
+    survey_relation(survey, lfirst_oid(cell), exemptions);
     MemoryContextReset(scratch);
   }
-  MemoryContextCallback *callback = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
-  callback->func = forget_last;
-  MemoryContextRegisterResetCallback(memory, callback);
-  MemoryContextSwitchTo(before);
+  MemoryContextSwitchTo(caller);
   MemoryContextDelete(scratch);
-  return found;
+  return survey;
+}
+
+// That of the statement that runs.
+const Survey *present_survey() {
+  const bool is_present = last_survey != nullptr && last_survey->statement == GetCurrentStatementStartTimestamp() &&
+                          last_survey->command == GetCurrentCommandId(false) &&
+                          strcmp(last_survey->tenant_column, default_tenant_column()) == 0;
+  if (!is_present) last_survey = make_survey();
+  return last_survey;
 }
 
 }  // namespace
 
-// All tenant tables and their parts as rows, as tenant_tables() gives them.
+// All tenant tables, their partitions and children, and tables that should be tenant tables, as tenant_tables() gives
+// them; without those that cannot be judged.
 RT_FUNCTION(rls_tenant_audited_tables) {
   InitMaterializedSRF(fcinfo, 0);
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  if (!is_current(last)) with_unprotected([&] { last = find_tables(); });
   const ListCell *cell;
-  foreach (cell, last->tables) put_tenant_table(result, *static_cast<const Tenancy *>(lfirst(cell)));
+  foreach (cell, present_survey()->tables) put_tenant_table(result, *static_cast<const TenantTable *>(lfirst(cell)));
   return static_cast<Datum>(0);
 }
 
-// The faults of all relations as rows. One that cannot be judged is a fault, too, and hides no other.
+// The faults of all relations as rows.
 RT_FUNCTION(rls_tenant_relation_findings) {
   InitMaterializedSRF(fcinfo, 0);
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  List *relations = user_relations("rpvm");
-  const MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant audit", ALLOCSET_DEFAULT_SIZES);
-  with_unprotected([&] {
-    const ListCell *relation, *cell;
-    foreach (relation, relations) {
-      const Oid relid = lfirst_oid(relation);
-      const MemoryContext before = MemoryContextSwitchTo(memory);
-      List *faults = NIL;
-      const char *problem = in_subtransaction([&] { faults = all_faults(relid); });
-      if (problem != nullptr && !is_gone(relid))
-        put_fault(result, relid, "not_judged", problem, "/* mend what the error says */");
-      foreach (cell, problem == nullptr ? faults : NIL) {
-        const Fault *fault = static_cast<const Fault *>(lfirst(cell));
-        put_fault(result, relid, fault->rule, fault->detail, fault->remedy);
-      }
-      MemoryContextSwitchTo(before);
-      MemoryContextReset(memory);
-    }
-  });
+  const ListCell *cell;
+  foreach (cell, present_survey()->findings) {
+    const Finding *finding = static_cast<const Finding *>(lfirst(cell));
+    put_fault(result, finding->fault, finding->relid);
+  }
   return static_cast<Datum>(0);
 }
 
-namespace {
-
-bool collect_relations(Node *node, void *context) {
-  if (node == nullptr) return false;
-  check_stack_depth();
-  if (IsA(node, RangeTblEntry)) {
-    const RangeTblEntry *entry = reinterpret_cast<const RangeTblEntry *>(node);
-    List **relations = static_cast<List **>(context);
-    if (entry->rtekind == RTE_RELATION) *relations = list_append_unique_oid(*relations, entry->relid);
-    return false;
-  }
-  if (IsA(node, Query)) {
-    return query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(collect_relations), context,
-                             QTW_EXAMINE_RTES_BEFORE);
-  }
-  return expression_tree_walker(node, compat::tree_walker(collect_relations), context);
+// The faults of one relation as rows.
+RT_FUNCTION(rls_tenant_table_faults) {
+  InitMaterializedSRF(fcinfo, 0);
+  const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  List *faults = relation_faults(tenancy_of(PG_GETARG_OID(0)));
+  const ListCell *cell;
+  foreach (cell, faults) put_fault(result, *static_cast<const Fault *>(lfirst(cell)));
+  return static_cast<Datum>(0);
 }
 
-}  // namespace
+// All tenant tables, and their partitions and children, as rows.
+RT_FUNCTION(rls_tenant_tenant_tables) {
+  InitMaterializedSRF(fcinfo, 0);
+  const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "rls_tenant table", ALLOCSET_DEFAULT_SIZES);
+  List *relations = user_relations("rp");
+  const ListCell *cell;
+  foreach (cell, relations) {
+    const MemoryContext before = MemoryContextSwitchTo(memory);
+    const Tenancy &tenancy = tenancy_of(lfirst_oid(cell));
+    if (keeps_tenants(tenancy)) put_tenant_table(result, tenant_table(tenancy));
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(memory);
+  }
+  return static_cast<Datum>(0);
+}
+
+// public_condition(relation). What cannot be judged has no such rows: audit() says of it that it could not be.
+RT_FUNCTION(rls_tenant_public_condition) {
+  const Oid relid = PG_GETARG_OID(0);
+  const char *text = nullptr;
+  in_subtransaction([&] {
+    const Tenancy &tenancy = tenancy_of(relid);
+    text = deparse_condition(relid, public_condition(tenancy.policies, tenancy.attribute));
+  });
+  if (text == nullptr) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(cstring_to_text(text));
+}
 
 // The relations that the policies of a relation read in sub-selects, as rows.
 RT_FUNCTION(rls_tenant_policy_reads) {
   InitMaterializedSRF(fcinfo, 0);
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  const ListCell *cell, *relation;
   List *policies = NIL;
   if (in_subtransaction([&] { policies = relation_policies(PG_GETARG_OID(0)); }) != nullptr) policies = NIL;
+  const ListCell *cell, *relation;
   foreach (cell, policies) {
     const Policy *policy = static_cast<const Policy *>(lfirst(cell));
-    List *relations = NIL;
-    collect_relations(policy->qual, &relations);
-    collect_relations(policy->check, &relations);
+    List *relations = list_concat_unique_oid(relations_in(policy->qual), relations_in(policy->check));
     foreach (relation, relations) {
       NameData name;
       namestrcpy(&name, policy->name);

@@ -42,16 +42,16 @@ const char *setting_words(Setting setting) {
 
 // What the session knows of a source, and of the user of the context by it.
 const char *source_words(const Source *source) {
-  if (!source->valid) return "something that it reads has changed: the next check reads it anew";
-  if (source->unkept != nullptr) return psprintf("answers are not kept: %s", source->unkept);
+  if (!source->valid) return "something that it reads has changed: the next check reads it again";
+  if (source->unkept != nullptr) return psprintf("groups are not cached: %s", source->unkept);
   const ContextValue *user = present_context(Setting::user);
-  if (user == nullptr) return "answers are kept; no user is set";
+  if (user == nullptr) return "groups are cached; no user is set";
   const HeldAnswer *held = cached_answer({source->id, user->bytes(), static_cast<uint32>(user->length())});
-  if (held == nullptr) return psprintf("answers are kept; none of user \"%s\" yet", user->bytes());
-  return psprintf("answers are kept: groups of user \"%s\": %u", user->bytes(), held->answer->count);
+  if (held == nullptr) return psprintf("groups are cached; none of user \"%s\" yet", user->bytes());
+  return psprintf("groups are cached; those of user \"%s\": %u", user->bytes(), held->answer->count);
 }
 
-// What plans that are kept hold of the context.
+// Which values of the context cached plans hold.
 const char *constant_words() {
   StringInfoData text;
   initStringInfo(&text);
@@ -60,8 +60,8 @@ const char *constant_words() {
     if (value != nullptr)
       appendStringInfo(&text, "%s%s \"%s\"", text.len > 0 ? ", " : "", setting_word(setting), value);
   }
-  if (text.len == 0) return "none: all plans that are kept ask for the context when they run";
-  return psprintf("plans that are kept hold %s; they are made anew for another", text.data);
+  if (text.len == 0) return "none: all cached plans read the context when they run";
+  return psprintf("cached plans hold %s; they are replanned for another", text.data);
 }
 
 void put(const ReturnSetInfo *result, const char *item, const char *detail) {
@@ -84,7 +84,7 @@ RT_FUNCTION(rls_tenant_explain_context) {
   put(result, "plan constants", constant_words());
   const CacheFigures figures = cache_figures();
   put(result, "memberships",
-      psprintf(INT64_FORMAT " answers kept; " UINT64_FORMAT " queries put to sources since the session began",
+      psprintf(INT64_FORMAT " users cached; " UINT64_FORMAT " queries to sources since the session began",
                figures.users, membership_fills()));
   for (const Source *source = known_sources(); source != nullptr; source = source->next) {
     put(result, psprintf("membership source \"%s\"", source->name), source_words(source));

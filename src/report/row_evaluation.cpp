@@ -1,12 +1,15 @@
-// Evaluating parts of policies on a row that was read before: the row stands in for the table, so that neither the
+// Evaluating parts of policies on a row that was read before: the row takes the table's place, so that neither the
 // table's privileges nor its policies matter, and what a policy calls runs with no more rights than the role's.
 
 #include "report/row_evaluation.hpp"
 
-#include "postgres/as_owner.hpp"
-#include "postgres/subtransaction.hpp"
-#include "postgres/condition.hpp"
+#include "context/context_const.hpp"
 #include "context/own_functions.hpp"
+#include "policy/confinement.hpp"
+#include "postgres/as_owner.hpp"
+#include "postgres/condition.hpp"
+#include "postgres/expression.hpp"
+#include "postgres/subtransaction.hpp"
 
 namespace rls_tenant {
 
@@ -14,7 +17,8 @@ namespace {
 
 enum class Truth { yes, no, null, error };
 
-struct Found {
+// What an expression has come to.
+struct KnownTruth {
   Node *expression;
   Truth truth;
   const char *error;
@@ -39,8 +43,8 @@ void receiver_startup(DestReceiver *, int, TupleDesc) {}
 void receiver_nothing(DestReceiver *) {}
 
 // SELECT expression FROM unnest(the row in an array) AS relation. The policy's tree is put in as it is stored, so that
-// no name in it is looked up anew: its columns are those of the first and only relation of the query.
-Query *truth_query(const JudgedRow *row, Node *expression, const Oid *array_type, const char **text) {
+// no name in it is looked up again: its columns are those of the first and only relation of the query.
+Query *truth_query(const EvaluatedRow *row, Node *expression, const Oid *array_type, const char **text) {
   *text = psprintf("SELECT FROM pg_catalog.unnest($1) AS %s", quote_identifier(RelationGetRelationName(row->relation)));
   RawStmt *raw = linitial_node(RawStmt, raw_parser(*text, RAW_PARSE_DEFAULT));
   Query *query = parse_analyze_fixedparams(raw, *text, array_type, 1, nullptr);
@@ -50,7 +54,7 @@ Query *truth_query(const JudgedRow *row, Node *expression, const Oid *array_type
   return query;
 }
 
-Truth evaluate(const JudgedRow *row, Node *expression) {
+Truth truth_of(const EvaluatedRow *row, Node *expression) {
   const Oid array_type = get_array_type(row->relation->rd_rel->reltype);
   ParamListInfo parameters = makeParamList(1);
   parameters->params[0] = {row->array, false, PARAM_FLAG_CONST, array_type};
@@ -74,46 +78,39 @@ Truth evaluate(const JudgedRow *row, Node *expression) {
 }
 
 // The same as the role, once for each row and expression. An error ends the subtransaction, and with it the role.
-const Found *find_truth(JudgedRow *row, Node *expression) {
+const KnownTruth *find_truth(EvaluatedRow *row, Node *expression) {
   const ListCell *cell;
-  foreach (cell, row->found) {
-    const Found *found = static_cast<const Found *>(lfirst(cell));
-    if (equal(found->expression, expression)) return found;
+  foreach (cell, row->known) {
+    const KnownTruth *known = static_cast<const KnownTruth *>(lfirst(cell));
+    if (equal(known->expression, expression)) return known;
   }
-  Found *found = static_cast<Found *>(palloc0(sizeof(Found)));
-  found->expression = expression;
-  found->error = in_subtransaction([&] { as_role(row->role, 0, [&] { found->truth = evaluate(row, expression); }); });
-  if (found->error != nullptr) found->truth = Truth::error;
-  row->found = lappend(row->found, found);
-  return found;
+  KnownTruth *known = static_cast<KnownTruth *>(palloc0(sizeof(KnownTruth)));
+  known->expression = expression;
+  known->error = in_subtransaction([&] { as_role(row->role, 0, [&] { known->truth = truth_of(row, expression); }); });
+  if (known->error != nullptr) known->truth = Truth::error;
+  row->known = lappend(row->known, known);
+  return known;
 }
 
 // What a condition's first argument says of the row: its column's value.
-const char *argument_text(const JudgedRow *row, const Node *argument) {
-  while (argument != nullptr && IsA(argument, RelabelType)) {
-    argument = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(argument)->arg);
-  }
+const char *argument_text(const EvaluatedRow *row, const Node *argument) {
+  argument = strip_relabel(argument);
   if (argument == nullptr || !IsA(argument, Var)) return nullptr;
   const Var *var = reinterpret_cast<const Var *>(argument);
   return var->varlevelsup == 0 && var->varattno > 0 ? attribute_text(row, var->varattno) : nullptr;
 }
 
-const char *context_words(Setting setting) {
-  const ContextValue *value = present_context(setting);
-  return value != nullptr ? psprintf("%s \"%s\"", setting_word(setting), value->bytes())
-                          : psprintf("no %s", setting_word(setting));
-}
-
-// Why a condition that is no AND or OR is not true.
-const char *reason_of(const JudgedRow *row, Node *expression, const Found *found) {
-  if (found->truth == Truth::error) return psprintf("error: %s", found->error);
+// Why a condition that is neither AND nor OR is not true.
+const char *reason_of(const EvaluatedRow *row, Node *expression, const KnownTruth *known) {
+  if (known->truth == Truth::error) return psprintf("error: %s", known->error);
   if (IsA(expression, FuncExpr)) {
     const FuncExpr *call = reinterpret_cast<const FuncExpr *>(expression);
     const bool role = is_role_check(call->funcid);
     if (role || is_membership_check(call->funcid)) {
       const char *group = argument_text(row, static_cast<const Node *>(linitial(call->args)));
-      return psprintf(role ? "not a member: %s has not the role in group %s" : "not a member: %s is not in group %s",
-                      context_words(Setting::user), group != nullptr ? quote_literal_cstr(group) : "of the row");
+      return psprintf(
+          role ? "not a member: %s does not have the role in group %s" : "not a member: %s is not in group %s",
+          context_words(Setting::user), group != nullptr ? quote_literal_cstr(group) : "of the row");
     }
   }
   const bool is_constant = IsA(expression, Const);
@@ -126,21 +123,21 @@ const char *reason_of(const JudgedRow *row, Node *expression, const Found *found
   if (!is_constant && confines(expression, InvalidAttrNumber)) {
     return psprintf("wrong tenant: the row belongs to no row of %s", context_words(Setting::tenant));
   }
-  return found->truth == Truth::null ? "the condition is NULL" : "the condition is false";
+  return known->truth == Truth::null ? "the condition is NULL" : "the condition is false";
 }
 
-// A part that is no AND or OR.
-Verdict judge_leaf(JudgedRow *row, Node *expression) {
+// A part that is neither AND nor OR.
+Evaluation evaluate_leaf(EvaluatedRow *row, Node *expression) {
   const char *missing = missing_context_words(what_expression_reads(expression));
   if (missing != nullptr) return {false, expression, missing};
   Bitmapset *columns = nullptr;
   pull_varattnos(expression, 1, &columns);
   if (columns != nullptr && bms_next_member(columns, -1) < -FirstLowInvalidHeapAttributeNumber) {
-    return {false, expression, "not judged: the condition reads a system column"};
+    return {false, expression, "not evaluated: the condition reads a system column"};
   }
-  const Found *found = find_truth(row, expression);
-  if (found->truth == Truth::yes) return {true, expression, nullptr};
-  return {false, expression, reason_of(row, expression, found)};
+  const KnownTruth *known = find_truth(row, expression);
+  if (known->truth == Truth::yes) return {true, expression, nullptr};
+  return {false, expression, reason_of(row, expression, known)};
 }
 
 bool look_for_settings(Node *node, void *settings) {
@@ -153,38 +150,19 @@ bool look_for_settings(Node *node, void *settings) {
   return expression_tree_walker(node, compat::tree_walker(look_for_settings), settings);
 }
 
-// Whether a call has our own setting as its argument: the default, or written out.
-bool reads_context(const FuncExpr *call, Setting setting) {
-  if (call->args == NIL) return true;
-  const Node *argument = static_cast<const Node *>(linitial(call->args));
-  return IsA(argument, FuncExpr) &&
-         reinterpret_cast<const FuncExpr *>(argument)->funcid == setting_functions(setting)->setting;
-}
-
 // The value of a context function, as a constant; nullptr where there is none, or none of the type.
-Node *context_constant(const FuncExpr *call) {
+Node *value_of_call(const FuncExpr *call) {
   Setting setting;
-  Getter type;
-  if (!is_getter(call->funcid, &setting, &type) || !reads_context(call, setting)) return nullptr;
+  IdType type;
+  if (!is_context_call(call, &setting, &type)) return nullptr;
   const ContextValue *value = present_context(setting);
-  if (value == nullptr) return nullptr;
-  Const *constant = nullptr;
-  if (type == Getter::uuid && value->is_uuid) {
-    pg_uuid_t *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-    *uuid = value->uuid;
-    constant = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN, PointerGetDatum(uuid), false, false);
-  } else if (type == Getter::bigint && value->is_bigint) {
-    constant = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value->bigint), false, FLOAT8PASSBYVAL);
-  } else if (type == Getter::text) {
-    constant = makeConst(TEXTOID, -1, call->funccollid, -1, CStringGetTextDatum(value->bytes()), false, false);
-  }
-  return reinterpret_cast<Node *>(constant);
+  return value != nullptr ? reinterpret_cast<Node *>(context_const(value, type, call->funccollid)) : nullptr;
 }
 
 Node *fill_in(Node *node, void *context) {
   if (node == nullptr) return nullptr;
   if (IsA(node, FuncExpr)) {
-    Node *constant = context_constant(reinterpret_cast<FuncExpr *>(node));
+    Node *constant = value_of_call(reinterpret_cast<FuncExpr *>(node));
     if (constant != nullptr) return constant;
   }
   if (IsA(node, Query)) {
@@ -196,27 +174,27 @@ Node *fill_in(Node *node, void *context) {
 
 }  // namespace
 
-Verdict judge(JudgedRow *row, Node *expression) {
+Evaluation evaluate_condition(EvaluatedRow *row, Node *expression) {
   check_stack_depth();
   if (!IsA(expression, BoolExpr) || reinterpret_cast<BoolExpr *>(expression)->boolop == NOT_EXPR) {
-    return judge_leaf(row, expression);
+    return evaluate_leaf(row, expression);
   }
   const BoolExpr *boolean = reinterpret_cast<BoolExpr *>(expression);
   const bool is_and = boolean->boolop == AND_EXPR;
   const char *reasons = nullptr;
   const ListCell *cell;
   foreach (cell, boolean->args) {
-    const Verdict verdict = judge(row, static_cast<Node *>(lfirst(cell)));
-    if (verdict.allowed != is_and) return verdict;  // the first part that is not true, or of OR that is
+    const Evaluation evaluation = evaluate_condition(row, static_cast<Node *>(lfirst(cell)));
+    if (evaluation.is_true != is_and) return evaluation;  // the first part that is not true, or of OR that is
     if (is_and) continue;
     const char *words =
-        psprintf("%s: %s", deparse_condition(row->relation, with_context_values(verdict.part)), verdict.reason);
+        psprintf("%s: %s", deparse_condition(row->relation, with_context_values(evaluation.part)), evaluation.reason);
     reasons = reasons == nullptr ? words : psprintf("%s; %s", reasons, words);
   }
   return {is_and, expression, reasons};
 }
 
-const char *attribute_text(const JudgedRow *row, AttrNumber attribute) {
+const char *attribute_text(const EvaluatedRow *row, AttrNumber attribute) {
   bool isnull;
   const Datum value =
       heap_getattr(const_cast<HeapTuple>(&row->tuple), attribute, RelationGetDescr(row->relation), &isnull);

@@ -1,4 +1,4 @@
--- What a parent that is no tenant table shows, no policy of the child hides.
+-- What a parent that is not a tenant table shows, no policy of the child hides.
 -- expect: risk unlike_parent table public.orders
 CREATE TABLE base (id bigint GENERATED ALWAYS AS IDENTITY, tenant_id uuid NOT NULL);
 RESET ROLE;

@@ -1,4 +1,4 @@
--- What is exempt is no tenant table, and nothing around it counts.
+-- What is exempt is not a tenant table, and nothing around it counts.
 -- expect: note exempt_but_tenant table public.orders
 -- remedy: by hand
 CREATE TABLE orders (id bigint PRIMARY KEY, tenant_id uuid NOT NULL);

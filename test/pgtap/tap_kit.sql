@@ -421,7 +421,7 @@ SELECT is(said('SELECT 1', $$SELECT is_protected('thing', 'my own')$$), 'ok - my
 SELECT is(said('ALTER TABLE thing NO FORCE ROW LEVEL SECURITY, ALTER tenant_id DROP NOT NULL', $$SELECT is_protected('thing')$$), $$not ok - shop.thing is protected
 # tenant_nullable: column tenant_id allows NULL
 #   ALTER TABLE shop.thing ALTER COLUMN tenant_id SET NOT NULL;
-# rls_not_forced: row-level security is not forced, so the owner passes it by
+# rls_not_forced: row-level security is not forced, so it does not apply to the owner
 #   ALTER TABLE shop.thing FORCE ROW LEVEL SECURITY;$$, 'the rules that it breaks, with their remedies');
 SELECT alike(said('CREATE TEMPORARY TABLE passing (a int)', $$SELECT is_protected('passing')$$), E'not ok - passing is protected\n# no_tenant_column: there is no column tenant_id%', 'any other table');
 SELECT is(said('CREATE TABLE loose (tenant_id bigint NOT NULL); CREATE VIEW seen WITH (security_invoker) AS SELECT * FROM thing', $$SELECT is_protected('seen')$$), E'not ok - public.seen is protected\n# public.seen is no tenant table', 'a view breaks no rule, and is no tenant table');

@@ -208,7 +208,7 @@ SELECT * FROM rls_tenant.explain_context() WHERE item <> 'memberships';
 RESET rls_tenant.tenant_id;
 SELECT * FROM rls_tenant.explain_context() WHERE item = 'tenant';
 ROLLBACK;
-SELECT detail ~ '^[0-9]+ answers kept; [0-9]+ queries put' FROM rls_tenant.explain_context() WHERE item = 'memberships';
+SELECT detail ~ '^[0-9]+ users cached; [0-9]+ queries to sources' FROM rls_tenant.explain_context() WHERE item = 'memberships';
 SELECT * FROM rls_tenant.explain_context() WHERE item ~ 'source "ea"';
 BEGIN;
 SET LOCAL rls_tenant.user_id = 'v';

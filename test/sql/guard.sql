@@ -137,7 +137,7 @@ DROP EXTENSION citext CASCADE;
 DROP SCHEMA IF EXISTS guard_hiding;
 RESET ROLE;
 
--- For whom it stands aside, and that it says so, once.
+-- Whose tables it does not check, and that it says so, once.
 SET ROLE regress_guard_app;
 SET row_security = off;
 CREATE TABLE guard_aside (id int);

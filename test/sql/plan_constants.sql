@@ -171,7 +171,7 @@ DO $$ DECLARE found text; BEGIN
   SELECT string_agg(pc.rows_sql() || pc.switch('2'), '') INTO found FROM generate_series(1, 2);
   RAISE NOTICE '%', current_setting('server_version_num')::int >= 180000 AND found ~ '^1-[^ ]* 2-[^ ]* $';
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
-  RAISE NOTICE '%', current_setting('server_version_num')::int < 180000 AND SQLERRM = 'a plan was kept that was made for another tenant';
+  RAISE NOTICE '%', current_setting('server_version_num')::int < 180000 AND SQLERRM = 'cached plan was made for another tenant';
 END $$;
 -- Cursors keep what they were opened with; those of another transaction are gone.
 SET ROLE regress_constants;

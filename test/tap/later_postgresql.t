@@ -52,7 +52,7 @@ sub enforcement {
   $owner->do(q{SELECT rls_tenant.set_context('a')});
   my $text = refusal('ALTER TABLE orders ALTER CONSTRAINT whole ENFORCED');
   like($text, qr/a foreign key of table public\.orders was checked for the rows of one tenant only/, 'to enforce a key checks the rows of one tenant: refused');
-  like($text, qr/fk_crosses: role "later_owner" sees but these of public\.orders, and PostgreSQL marks the key as valid for all\./, 'which the detail says');
+  like($text, qr/fk_crosses: role "later_owner" sees only those of public\.orders, and PostgreSQL marks the key as valid for all\./, 'which the detail says');
   like($text, qr/Let a role with BYPASSRLS run ALTER TABLE public\.orders ALTER CONSTRAINT \.\.\. ENFORCED;/, 'the hint says who can');
   refused($admin, 'ALTER TABLE orders ALTER CONSTRAINT whole ENFORCED', '23503', qr/violates foreign key/, 'and who can sees the row that is wrong');
   as_tenant('b', 'UPDATE orders SET customer = NULL');

@@ -1,0 +1,8 @@
+// The library's one ProcessUtility hook.
+#pragma once
+
+namespace rls_tenant {
+
+void utility_hook_init();
+
+}  // namespace rls_tenant

@@ -1,0 +1,25 @@
+// The relations that the guard judges at the end of a transaction.
+#pragma once
+
+#include "postgres/prelude.hpp"
+
+namespace rls_tenant {
+
+struct Candidate {
+  Oid relid;
+  bool is_new;          // made by this transaction
+  bool has_parents;     // it is a partition or inheritance child
+  bool has_children;    // or had some
+  const char *problem;  // why protect() could not mend it; nullptr: it was not tried, or could
+};
+
+// Those that were noted, and what is or was below them, as Candidates. before: the catalogs before the transaction.
+List *noted_candidates(Snapshot before);
+
+// Whether a relation is a table or view that is still there, neither temporary nor the system's.
+bool is_judged(Oid relid);
+
+// Whether an extension answers for a relation, whatever it looks like. Two scans of pg_depend: ask it last.
+bool is_passed_over(Oid relid);
+
+}  // namespace rls_tenant

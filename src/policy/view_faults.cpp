@@ -1,0 +1,127 @@
+// Reading the queries of views, down to tables, as the roles with whose rights they run.
+
+#include "policy/view_faults.hpp"
+
+#include "policy/fault.hpp"
+#include "postgres/expression.hpp"
+
+namespace rls_tenant {
+
+namespace {
+
+// A view that has been read, and the role that its security_invoker would stand for.
+struct Visit {
+  Oid view;
+  Oid role;
+};
+
+// The walk through what a view reads.
+struct Walk {
+  TenancyReader *reader;
+  bool any_role;  // a materialized view: its contents are for all
+  List *visits;   // of Visit: views can read each other, and one below many times over
+  List *found;    // the tenant tables that are read past their policies
+  Oid bypass;     // as whom the first of them is
+};
+
+// Whether a role counts as the owner of a table whose row-level security is not forced.
+bool is_unforced_owner(const Tenancy &table, Oid role) {
+  return OidIsValid(role) && !table.relation.forced && has_privs_of_role(role, table.relation.owner);
+}
+
+// Whether a view's options say security_invoker.
+bool is_security_invoker(Oid relid, Snapshot snapshot) {
+  bool result = false;
+  const auto read = [&](HeapTuple tuple, TupleDesc description) {
+    bool isnull;
+    const Datum options = heap_getattr(tuple, Anum_pg_class_reloptions, description, &isnull);
+    if (isnull) return;
+    List *list = untransformRelOptions(options);
+    const ListCell *cell;
+    foreach (cell, list) {
+      DefElem *option = lfirst_node(DefElem, cell);
+      if (strcmp(option->defname, "security_invoker") == 0) result = defGetBoolean(option);
+    }
+  };
+  for_catalog_rows(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid, snapshot, read);
+  return result;
+}
+
+// Whether a view is read for the first time as that role; notes it.
+bool is_first_visit(Walk *walk, Oid view, Oid role) {
+  const ListCell *cell;
+  foreach (cell, walk->visits) {
+    const Visit *visit = static_cast<const Visit *>(lfirst(cell));
+    if (visit->view == view && visit->role == role) return false;
+  }
+  Visit *visit = static_cast<Visit *>(palloc(sizeof(Visit)));
+  *visit = {view, role};
+  walk->visits = lappend(walk->visits, visit);
+  return true;
+}
+
+// The relations that the rules of a view read: its query, and what it makes of other statements.
+List *relations_read(Oid view, Snapshot snapshot) {
+  List *relations = NIL;
+  const auto read = [&](HeapTuple tuple, TupleDesc description) {
+    bool isnull;
+    const Datum action = heap_getattr(tuple, Anum_pg_rewrite_ev_action, description, &isnull);
+    Node *tree = static_cast<Node *>(stringToNode(TextDatumGetCString(action)));
+    relations = list_concat_unique_oid(relations, relations_in(tree));
+  };
+  for_catalog_rows(RewriteRelationId, RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, view, snapshot, read);
+  return list_delete_oid(relations, view);
+}
+
+// Reads a view's query, as its owner or, with security_invoker, as that role.
+void read_view(Walk *walk, Oid view, Oid role) {
+  check_stack_depth();
+  CHECK_FOR_INTERRUPTS();
+  if (!is_first_visit(walk, view, role)) return;
+  const Snapshot snapshot = walk->reader->snapshot;
+  const Oid reads_as = is_security_invoker(view, snapshot) ? role : relation_row(view, snapshot).owner;
+  List *relations = relations_read(view, snapshot);
+  const ListCell *cell;
+  foreach (cell, relations) {
+    const Oid relid = lfirst_oid(cell);
+    if (relation_row(relid, snapshot).kind == RELKIND_VIEW) {
+      read_view(walk, relid, reads_as);
+      continue;
+    }
+    const Tenancy &table = tenancy_of(walk->reader, relid);
+    const bool passes = walk->any_role || has_bypassrls_privilege(reads_as) || is_unforced_owner(table, reads_as);
+    if (!passes || !keeps_tenants(table)) continue;
+    if (walk->found == NIL) walk->bypass = reads_as;
+    walk->found = list_append_unique_oid(walk->found, relid);
+  }
+}
+
+}  // namespace
+
+// The faults name all tables: where the transaction adds one, that is new.
+List *view_faults(TenancyReader *reader, Oid relid) {
+  Walk walk = {reader, false};
+  read_view(&walk, relid, InvalidOid);
+  List *faults = NIL;
+  if (walk.found != NIL) {
+    add_fault(&faults, "view_bypass",
+              psprintf("it reads %s as role \"%s\", to which no policy applies", relation_names(walk.found),
+                       GetUserNameFromId(walk.bypass, true)),
+              psprintf("ALTER VIEW %s SET (security_invoker = on);", relation_name(relid)));
+  }
+  return faults;
+}
+
+List *materialized_view_faults(TenancyReader *reader, Oid relid) {
+  Walk walk = {reader, true};
+  read_view(&walk, relid, InvalidOid);
+  List *faults = NIL;
+  if (walk.found != NIL) {
+    add_fault(&faults, "matview",
+              psprintf("it stores rows of %s, and no policy restricts who reads them", relation_names(walk.found)),
+              psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", relation_name(relid)));
+  }
+  return faults;
+}
+
+}  // namespace rls_tenant
