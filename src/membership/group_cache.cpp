@@ -1,4 +1,4 @@
-// A hash table over a list in the order of use.
+// A hash table over a list in the order of use, the last used first.
 
 #include "membership/group_cache.hpp"
 
@@ -11,37 +11,37 @@ namespace {
 int cache_size = 4096;  // kB
 
 struct Entry {
-  AnswerKey key;
-  HeldAnswer *held;
+  GroupsKey key;
+  CachedGroups *cached;
 };
 
 HTAB *entries = nullptr;
-dlist_head by_use = DLIST_STATIC_INIT(by_use);  // the last used first
+dlist_head by_use = DLIST_STATIC_INIT(by_use);
 CacheFigures figures = {};
-int for_one_transaction = 0;  // answers in the cache that hold for one transaction
+int clock_dependent = 0;  // how many sets in the cache are good for one transaction only
 
 uint32 hash_key(const void *key, Size) {
-  const AnswerKey *answer = static_cast<const AnswerKey *>(key);
+  const GroupsKey *groups = static_cast<const GroupsKey *>(key);
   return hash_combine(
-      hash_bytes(reinterpret_cast<const unsigned char *>(answer->user), static_cast<int>(answer->user_length)),
-      hash_bytes_uint32(static_cast<uint32>(answer->source)));
+      hash_bytes(reinterpret_cast<const unsigned char *>(groups->user), static_cast<int>(groups->user_length)),
+      hash_bytes_uint32(static_cast<uint32>(groups->source)));
 }
 
 int compare_keys(const void *left, const void *right, Size) {
-  const AnswerKey *a = static_cast<const AnswerKey *>(left), *b = static_cast<const AnswerKey *>(right);
+  const GroupsKey *a = static_cast<const GroupsKey *>(left), *b = static_cast<const GroupsKey *>(right);
   return a->source != b->source || a->user_length != b->user_length || memcmp(a->user, b->user, a->user_length) != 0;
 }
 
-// The answer that a node of the list is in.
-HeldAnswer *of_node(dlist_node *node) {
-  static_assert(offsetof(HeldAnswer, link) == 0);
-  return reinterpret_cast<HeldAnswer *>(node);
+// What a node of the list belongs to.
+CachedGroups *of_node(dlist_node *node) {
+  static_assert(offsetof(CachedGroups, link) == 0);
+  return reinterpret_cast<CachedGroups *>(node);
 }
 
 HTAB *table() {
   if (entries != nullptr) return entries;
   HASHCTL control = {};
-  control.keysize = sizeof(AnswerKey);
+  control.keysize = sizeof(GroupsKey);
   control.entrysize = sizeof(Entry);
   control.hash = hash_key;
   control.match = compare_keys;
@@ -51,29 +51,28 @@ HTAB *table() {
   return entries;
 }
 
-void uncache(HeldAnswer *held) {
-  hash_search(table(), &held->key, HASH_REMOVE, nullptr);
-  dlist_delete(&held->link);
-  held->cached = false;
+void drop(CachedGroups *cached) {
+  hash_search(table(), &cached->key, HASH_REMOVE, nullptr);
+  dlist_delete(&cached->link);
   figures.users--;
-  figures.bytes -= static_cast<int64>(held->size);
-  if (held->answer->holds_for_one_transaction) for_one_transaction--;
-  release_answer(held);
+  figures.bytes -= static_cast<int64>(cached->size);
+  if (cached->groups->depends_on_clock) clock_dependent--;
+  release_cached_groups(cached);
 }
 
 template <typename Fn>
-void uncache_where(Fn fn) {
+void drop_where(Fn fn) {
   for (dlist_node *node = by_use.head.next, *next; node != &by_use.head; node = next) {
     next = node->next;
-    if (fn(of_node(node))) uncache(of_node(node));
+    if (fn(of_node(node))) drop(of_node(node));
   }
 }
 
-// Makes room for so many bytes; says whether there is any.
+// Makes room for so many bytes; false: they are more than the cache may hold.
 bool make_room(size_t size) {
   const int64 limit = int64{cache_size} * 1024;
   while (figures.bytes + static_cast<int64>(size) > limit && !dlist_is_empty(&by_use)) {
-    uncache(of_node(dlist_tail_node(&by_use)));
+    drop(of_node(dlist_tail_node(&by_use)));
     figures.evictions++;
   }
   return static_cast<int64>(size) <= limit;
@@ -88,66 +87,65 @@ MemoryContext membership_memory() {
   return memory;
 }
 
-HeldAnswer *hold_answer(const AnswerKey &key, Answer *answer) {
-  HeldAnswer *held =
-      static_cast<HeldAnswer *>(MemoryContextAllocZero(membership_memory(), sizeof(HeldAnswer) + key.user_length + 1));
-  char *user = reinterpret_cast<char *>(held) + sizeof(HeldAnswer);
+CachedGroups *make_cached_groups(const GroupsKey &key, GroupSet *groups) {
+  CachedGroups *cached = static_cast<CachedGroups *>(
+      MemoryContextAllocZero(membership_memory(), sizeof(CachedGroups) + key.user_length + 1));
+  char *user = reinterpret_cast<char *>(cached) + sizeof(CachedGroups);
   memcpy(user, key.user, key.user_length);
-  held->key = {key.source, user, key.user_length};
-  held->answer = answer;
-  held->size = GetMemoryChunkSpace(held) + GetMemoryChunkSpace(answer) + sizeof(Entry) + 2 * sizeof(void *);
-  held->references = 1;
-  return held;
+  cached->key = {key.source, user, key.user_length};
+  cached->groups = groups;
+  cached->size = GetMemoryChunkSpace(cached) + GetMemoryChunkSpace(groups) + sizeof(Entry) + 2 * sizeof(void *);
+  cached->references = 1;
+  return cached;
 }
 
-void refer_to(HeldAnswer *held) { held->references++; }
+void add_reference(CachedGroups *cached) { cached->references++; }
 
-void release_answer(HeldAnswer *held) {
-  if (--held->references > 0) return;
-  pfree(held->answer);
-  pfree(held);
+void release_cached_groups(CachedGroups *cached) {
+  if (--cached->references > 0) return;
+  pfree(cached->groups);
+  pfree(cached);
 }
 
-HeldAnswer *cached_answer(const AnswerKey &key) {
+CachedGroups *find_cached_groups(const GroupsKey &key) {
   make_room(0);  // the setting may have been lowered
   const Entry *entry = static_cast<const Entry *>(hash_search(table(), &key, HASH_FIND, nullptr));
   if (entry == nullptr) return nullptr;
-  dlist_move_head(&by_use, &entry->held->link);
-  return entry->held;
+  dlist_move_head(&by_use, &entry->cached->link);
+  return entry->cached;
 }
 
-void cache_answer(HeldAnswer *held) {
-  if (cached_answer(held->key) != nullptr || !make_room(held->size)) return;
+void add_to_cache(CachedGroups *cached) {
+  if (find_cached_groups(cached->key) != nullptr || !make_room(cached->size)) return;
   bool found;
-  Entry *entry = static_cast<Entry *>(hash_search(table(), &held->key, HASH_ENTER, &found));
-  entry->held = held;
-  held->cached = true;
-  held->references++;
-  dlist_push_head(&by_use, &held->link);
+  Entry *entry = static_cast<Entry *>(hash_search(table(), &cached->key, HASH_ENTER, &found));
+  entry->cached = cached;
+  cached->references++;
+  dlist_push_head(&by_use, &cached->link);
   figures.users++;
-  figures.bytes += static_cast<int64>(held->size);
-  if (held->answer->holds_for_one_transaction) {
-    for_one_transaction++;
+  figures.bytes += static_cast<int64>(cached->size);
+  if (cached->groups->depends_on_clock) {
+    clock_dependent++;
     note_transaction();
   }
 }
 
-void uncache_source(uint64 source) {
-  uncache_where([=](const HeldAnswer *held) { return held->key.source == source; });
+void drop_cached_of_source(uint64 source) {
+  drop_where([=](const CachedGroups *cached) { return cached->key.source == source; });
 }
 
-void uncache_transaction() {
-  if (for_one_transaction == 0) return;
-  uncache_where([](const HeldAnswer *held) { return held->answer->holds_for_one_transaction; });
+void drop_cached_of_transaction() {
+  if (clock_dependent == 0) return;
+  drop_where([](const CachedGroups *cached) { return cached->groups->depends_on_clock; });
 }
 
 CacheFigures cache_figures() { return figures; }
 
-void membership_cache_init() {
-  DefineCustomIntVariable("rls_tenant.membership_cache_size",
-                          "The memory in which a session keeps the memberships of users.",
-                          "Users that were least recently asked for go first. 0 keeps none beyond a statement.",
-                          &cache_size, 4096, 0, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
+void group_cache_init() {
+  DefineCustomIntVariable(
+      "rls_tenant.membership_cache_size", "The memory in which a session keeps the memberships of users.",
+      "Those of the least recently used users are dropped first. 0 keeps none longer than a statement.", &cache_size,
+      4096, 0, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
 }
 
 }  // namespace rls_tenant

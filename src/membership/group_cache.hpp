@@ -1,51 +1,50 @@
-// Answers that a backend keeps across transactions, at most rls_tenant.membership_cache_size of them; those that were
-// least recently asked for go first.
+// The groups of users that a backend keeps across transactions, in at most rls_tenant.membership_cache_size of memory:
+// those least recently used go first.
 #pragma once
 
 #include "membership/group_set.hpp"
 
 namespace rls_tenant {
 
-void membership_cache_init();
+void group_cache_init();
 
-// Whose answer it is, by which reading of which source (Source::id).
-struct AnswerKey {
+// Whose groups they are, and by which reading of which source (Source::id).
+struct GroupsKey {
   uint64 source;
   const char *user;
   uint32 user_length;
 };
 
-// An answer in memory: as long as the cache or a statement refers to it.
-struct HeldAnswer {
+// A set of groups in memory, as long as the cache, a statement or a cursor refers to it.
+struct CachedGroups {
   dlist_node link;  // in the cache, by last use
-  AnswerKey key;    // `user` is a copy
-  Answer *answer;
+  GroupsKey key;    // `user` is a copy
+  GroupSet *groups;
   size_t size;  // of all that belongs to it
   int references;
-  bool cached;
 };
 
-// The memory of answers and of what refers to them.
+// The memory of sets of groups and of what refers to them.
 MemoryContext membership_memory();
 
-// A holder of an answer (in membership_memory) with one reference, the caller's.
-HeldAnswer *hold_answer(const AnswerKey &key, Answer *answer);
-void refer_to(HeldAnswer *held);
-void release_answer(HeldAnswer *held);
+// Takes over a set of groups (in membership_memory), with one reference, the caller's. It is not in the cache yet.
+CachedGroups *make_cached_groups(const GroupsKey &key, GroupSet *groups);
+void add_reference(CachedGroups *cached);
+void release_cached_groups(CachedGroups *cached);
 
-// The cached answer, or nullptr.
-HeldAnswer *cached_answer(const AnswerKey &key);
-// Puts an answer into the cache, if there is room for it at all.
-void cache_answer(HeldAnswer *held);
+// What the cache has, or nullptr.
+CachedGroups *find_cached_groups(const GroupsKey &key);
+// Puts groups into the cache, if there is room for them at all.
+void add_to_cache(CachedGroups *cached);
 
-// Drops what the cache has of a reading of a source.
-void uncache_source(uint64 source);
-// Drops what holds for one transaction only.
-void uncache_transaction();
+// Drops from the cache what a reading of a source has given.
+void drop_cached_of_source(uint64 source);
+// Drops from the cache what is good for one transaction only.
+void drop_cached_of_transaction();
 
 // What membership_cache() shows.
 struct CacheFigures {
-  int64 users;  // answers in the cache
+  int64 users;  // sets of groups in the cache: one for each user and source
   int64 bytes;
   int64 evictions;  // since the session began
 };

@@ -1,5 +1,5 @@
-// Building an answer and searching it. (A binary search among 500 groups took twice as long a row: its branches are
-// guessed wrong.)
+// Making a set of groups and searching it. (A binary search among 500 groups takes twice as long for each row: its
+// branches are mispredicted.)
 
 #include "membership/group_set.hpp"
 
@@ -17,7 +17,7 @@ bool operator==(const UuidKey &left, const UuidKey &right) {
   return ((left.high ^ right.high) | (left.low ^ right.low)) == 0;
 }
 
-// As bytes, the shorter first; not as any collation has it.
+// By bytes, not by any collation; of two with the same beginning the shorter comes first.
 int compare_texts(const char *left, uint32 left_length, const char *right, uint32 right_length) {
   const int order = memcmp(left, right, Min(left_length, right_length));
   if (order != 0) return order;
@@ -28,7 +28,7 @@ int compare_keys(const char *texts, const TextKey &left, const TextKey &right) {
   return compare_texts(texts + left.offset, left.length, texts + right.offset, right.length);
 }
 
-// The order of the rows' groups: below 0, 0 or above.
+// The order of the groups of two rows: negative, 0 or positive.
 int compare_groups(IdType type, const char *texts, const MembershipRow &left, const MembershipRow &right) {
   switch (type) {
     case IdType::uuid:
@@ -68,41 +68,41 @@ uint64 hash_of(const char *text, uint32 length, uint64 seed) {
   return mix(hash, part) * multiplier;
 }
 
-// The number of the group that has this hash and suits, or -1.
-template <typename Suits>
-int find(const Answer *answer, uint64 hash, Suits suits) {
-  const uint32 *slots = answer->at<uint32>(answer->slots);
-  const uint32 mask = (1u << answer->bits) - 1;
-  for (uint32 slot = static_cast<uint32>(hash >> (64 - answer->bits));; slot = (slot + 1) & mask) {
+// The number of the group that has this hash and matches, or -1.
+template <typename Matches>
+int find(const GroupSet *set, uint64 hash, Matches matches) {
+  const uint32 *slots = set->at<uint32>(set->slots);
+  const uint32 mask = (1u << set->bits) - 1;
+  for (uint32 slot = static_cast<uint32>(hash >> (64 - set->bits));; slot = (slot + 1) & mask) {
     if (slots[slot] == 0) return -1;
-    if (suits(slots[slot] - 1)) return static_cast<int>(slots[slot] - 1);
+    if (matches(slots[slot] - 1)) return static_cast<int>(slots[slot] - 1);
   }
 }
 
-// The number of bytes that the texts of the block take: groups, and each role's name once per row.
+// The bytes that the texts of a set take at most: those of groups and roles, once for each row.
 size_t texts_size(IdType type, const MembershipRow *rows, uint32 count) {
   size_t size = 0;
   for (uint32 i = 0; i < count; i++) size += rows[i].role.length + (type == IdType::text ? rows[i].text.length : 0);
   return size;
 }
 
-// The block while it is filled.
+// A set while it is written.
 struct Writer {
-  Answer *answer;
+  GroupSet *set;
   const char *source;  // the rows' texts
   uint32 end;          // of the texts written so far
 };
 
 TextKey write_text(Writer *writer, const TextKey &text) {
   const TextKey result = {writer->end, text.length};
-  memcpy(reinterpret_cast<char *>(writer->answer) + writer->end, writer->source + text.offset, text.length);
+  memcpy(reinterpret_cast<char *>(writer->set) + writer->end, writer->source + text.offset, text.length);
   writer->end += text.length;
   return result;
 }
 
 void write_group(Writer *writer, uint32 group, const MembershipRow &row) {
-  char *groups = reinterpret_cast<char *>(writer->answer) + writer->answer->groups;
-  switch (writer->answer->type) {
+  char *groups = reinterpret_cast<char *>(writer->set) + writer->set->groups;
+  switch (writer->set->type) {
     case IdType::uuid:
       reinterpret_cast<UuidKey *>(groups)[group] = row.uuid;
       break;
@@ -115,26 +115,26 @@ void write_group(Writer *writer, uint32 group, const MembershipRow &row) {
   }
 }
 
-Datum group_datum(const Answer *answer, uint32 group) {
-  switch (answer->type) {
+Datum group_datum(const GroupSet *set, uint32 group) {
+  switch (set->type) {
     case IdType::uuid: {
-      const UuidKey key = answer->at<UuidKey>(answer->groups)[group];
+      const UuidKey key = set->at<UuidKey>(set->groups)[group];
       const uint64 halves[2] = {pg_hton64(key.high), pg_hton64(key.low)};
       pg_uuid_t *uuid = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
       memcpy(uuid->data, halves, sizeof halves);
       return UUIDPGetDatum(uuid);
     }
     case IdType::bigint:
-      return Int64GetDatum(answer->at<int64>(answer->groups)[group]);
+      return Int64GetDatum(set->at<int64>(set->groups)[group]);
     case IdType::text: {
-      const TextKey key = answer->at<TextKey>(answer->groups)[group];
-      return PointerGetDatum(cstring_to_text_with_len(answer->at<char>(key.offset), static_cast<int>(key.length)));
+      const TextKey key = set->at<TextKey>(set->groups)[group];
+      return PointerGetDatum(cstring_to_text_with_len(set->at<char>(key.offset), static_cast<int>(key.length)));
     }
   }
   pg_unreachable();
 }
 
-Datum *datum_space(const Answer *answer) { return static_cast<Datum *>(palloc(sizeof(Datum) * Max(answer->count, 1))); }
+Datum *datum_space(const GroupSet *set) { return static_cast<Datum *>(palloc(sizeof(Datum) * Max(set->count, 1))); }
 
 ArrayType *to_array(IdType type, Datum *groups, uint32 count) {
   const Oid oid = id_type_oid(type);
@@ -146,42 +146,42 @@ ArrayType *to_array(IdType type, Datum *groups, uint32 count) {
   return construct_array(groups, static_cast<int>(count), oid, length, by_value, align);
 }
 
-uint64 hash_group(const Answer *answer, uint32 group) {
-  switch (answer->type) {
+uint64 hash_group(const GroupSet *set, uint32 group) {
+  switch (set->type) {
     case IdType::uuid:
-      return hash_of(answer->at<UuidKey>(answer->groups)[group], answer->seed);
+      return hash_of(set->at<UuidKey>(set->groups)[group], set->seed);
     case IdType::bigint:
-      return hash_of(answer->at<int64>(answer->groups)[group], answer->seed);
+      return hash_of(set->at<int64>(set->groups)[group], set->seed);
     case IdType::text: {
-      const TextKey key = answer->at<TextKey>(answer->groups)[group];
-      return hash_of(answer->at<char>(key.offset), key.length, answer->seed);
+      const TextKey key = set->at<TextKey>(set->groups)[group];
+      return hash_of(set->at<char>(key.offset), key.length, set->seed);
     }
   }
   pg_unreachable();
 }
 
 // Fills the hash table. It is at most half full, so that every search ends.
-void fill_slots(Answer *answer) {
-  uint32 *slots = reinterpret_cast<uint32 *>(reinterpret_cast<char *>(answer) + answer->slots);
-  const uint32 mask = (1u << answer->bits) - 1;
-  for (uint32 group = 0; group < answer->count; group++) {
+void fill_slots(GroupSet *set) {
+  uint32 *slots = reinterpret_cast<uint32 *>(reinterpret_cast<char *>(set) + set->slots);
+  const uint32 mask = (1u << set->bits) - 1;
+  for (uint32 group = 0; group < set->count; group++) {
     CHECK_FOR_INTERRUPTS();
-    uint32 slot = static_cast<uint32>(hash_group(answer, group) >> (64 - answer->bits));
+    uint32 slot = static_cast<uint32>(hash_group(set, group) >> (64 - set->bits));
     while (slots[slot] != 0) slot = (slot + 1) & mask;
     slots[slot] = group + 1;
   }
 }
 
-// The number in `answer` of group number `group` of another answer of the same type.
-int find_same(const Answer *answer, const Answer *other, uint32 group) {
+// The number in `set` of group number `group` of another set of the same type.
+int find_same(const GroupSet *set, const GroupSet *other, uint32 group) {
   switch (other->type) {
     case IdType::uuid:
-      return find_group(answer, other->at<UuidKey>(other->groups)[group]);
+      return find_group(set, other->at<UuidKey>(other->groups)[group]);
     case IdType::bigint:
-      return find_group(answer, other->at<int64>(other->groups)[group]);
+      return find_group(set, other->at<int64>(other->groups)[group]);
     case IdType::text: {
       const TextKey key = other->at<TextKey>(other->groups)[group];
-      return find_group(answer, other->at<char>(key.offset), key.length);
+      return find_group(set, other->at<char>(key.offset), key.length);
     }
   }
   pg_unreachable();
@@ -189,7 +189,7 @@ int find_same(const Answer *answer, const Answer *other, uint32 group) {
 
 }  // namespace
 
-Answer *make_answer(IdType type, MembershipRow *rows, uint32 count, const char *texts, MemoryContext memory) {
+GroupSet *make_group_set(IdType type, MembershipRow *rows, uint32 count, const char *texts, MemoryContext memory) {
   std::sort(rows, rows + count, [=](const MembershipRow &left, const MembershipRow &right) {
     const int order = compare_groups(type, texts, left, right);
     return order != 0 ? order < 0 : compare_keys(texts, left.role, right.role) < 0;
@@ -198,7 +198,7 @@ Answer *make_answer(IdType type, MembershipRow *rows, uint32 count, const char *
   for (uint32 i = 0; i < count; i++) {
     if (i == 0 || compare_groups(type, texts, rows[i - 1], rows[i]) != 0) groups++;
   }
-  const size_t groups_at = MAXALIGN(sizeof(Answer));
+  const size_t groups_at = MAXALIGN(sizeof(GroupSet));
   const size_t first_roles_at = groups_at + MAXALIGN(size_t{groups} * key_size(type));
   const size_t roles_at = first_roles_at + MAXALIGN((size_t{groups} + 1) * sizeof(uint32));
   const size_t slots_at = roles_at + size_t{count} * sizeof(TextKey);
@@ -211,19 +211,19 @@ Answer *make_answer(IdType type, MembershipRow *rows, uint32 count, const char *
                     errdetail("%u memberships need %zu bytes.", count, size),
                     errhint("Give such users a policy of their own.")));
   }
-  Answer *answer = static_cast<Answer *>(MemoryContextAllocZero(memory, size));
-  answer->size = static_cast<uint32>(size);
-  answer->type = type;
-  answer->count = groups;
-  answer->groups = static_cast<uint32>(groups_at);
-  answer->first_roles = static_cast<uint32>(first_roles_at);
-  answer->roles = static_cast<uint32>(roles_at);
-  answer->slots = static_cast<uint32>(slots_at);
-  answer->bits = bits;
-  answer->seed = pg_prng_uint64(&pg_global_prng_state);
-  Writer writer = {answer, texts, static_cast<uint32>(texts_at)};
-  uint32 *first_roles = reinterpret_cast<uint32 *>(reinterpret_cast<char *>(answer) + first_roles_at);
-  TextKey *roles = reinterpret_cast<TextKey *>(reinterpret_cast<char *>(answer) + roles_at);
+  GroupSet *set = static_cast<GroupSet *>(MemoryContextAllocZero(memory, size));
+  set->size = static_cast<uint32>(size);
+  set->type = type;
+  set->count = groups;
+  set->groups = static_cast<uint32>(groups_at);
+  set->first_roles = static_cast<uint32>(first_roles_at);
+  set->roles = static_cast<uint32>(roles_at);
+  set->slots = static_cast<uint32>(slots_at);
+  set->bits = bits;
+  set->seed = pg_prng_uint64(&pg_global_prng_state);
+  Writer writer = {set, texts, static_cast<uint32>(texts_at)};
+  uint32 *first_roles = reinterpret_cast<uint32 *>(reinterpret_cast<char *>(set) + first_roles_at);
+  TextKey *roles = reinterpret_cast<TextKey *>(reinterpret_cast<char *>(set) + roles_at);
   uint32 group = 0, role = 0;
   for (uint32 i = 0; i < count; i++) {
     if (i == 0 || compare_groups(type, texts, rows[i - 1], rows[i]) != 0) {
@@ -235,8 +235,8 @@ Answer *make_answer(IdType type, MembershipRow *rows, uint32 count, const char *
     if (rows[i].role.length > 0) roles[role++] = write_text(&writer, rows[i].role);
   }
   first_roles[groups] = role;
-  fill_slots(answer);
-  return answer;
+  fill_slots(set);
+  return set;
 }
 
 UuidKey uuid_key(const pg_uuid_t *uuid) {
@@ -245,62 +245,67 @@ UuidKey uuid_key(const pg_uuid_t *uuid) {
   return {pg_ntoh64(halves[0]), pg_ntoh64(halves[1])};
 }
 
-int find_group(const Answer *answer, UuidKey wanted) {
-  const UuidKey *keys = answer->at<UuidKey>(answer->groups);
-  return find(answer, hash_of(wanted, answer->seed), [=](uint32 group) { return keys[group] == wanted; });
+int find_group(const GroupSet *set, UuidKey wanted) {
+  const UuidKey *keys = set->at<UuidKey>(set->groups);
+  return find(set, hash_of(wanted, set->seed), [=](uint32 group) { return keys[group] == wanted; });
 }
 
-int find_group(const Answer *answer, int64 wanted) {
-  const int64 *keys = answer->at<int64>(answer->groups);
-  return find(answer, hash_of(wanted, answer->seed), [=](uint32 group) { return keys[group] == wanted; });
+int find_group(const GroupSet *set, int64 wanted) {
+  const int64 *keys = set->at<int64>(set->groups);
+  return find(set, hash_of(wanted, set->seed), [=](uint32 group) { return keys[group] == wanted; });
 }
 
-int find_group(const Answer *answer, const char *text, uint32 length) {
-  const TextKey *keys = answer->at<TextKey>(answer->groups);
-  return find(answer, hash_of(text, length, answer->seed), [=](uint32 group) {
-    return keys[group].length == length && memcmp(answer->at<char>(keys[group].offset), text, length) == 0;
+int find_group(const GroupSet *set, const char *text, uint32 length) {
+  const TextKey *keys = set->at<TextKey>(set->groups);
+  return find(set, hash_of(text, length, set->seed), [=](uint32 group) {
+    return keys[group].length == length && memcmp(set->at<char>(keys[group].offset), text, length) == 0;
   });
 }
 
-bool has_role(const Answer *answer, int group, const char *role, uint32 length) {
-  const uint32 *first = answer->at<uint32>(answer->first_roles) + group;
-  const TextKey *roles = answer->at<TextKey>(answer->roles);
-  for (uint32 i = first[0]; i < first[1]; i++) {
-    if (roles[i].length == length && memcmp(answer->at<char>(roles[i].offset), role, length) == 0) return true;
+Roles roles_in(const GroupSet *set, int group) {
+  const uint32 *first = set->at<uint32>(set->first_roles) + group;
+  return {set->at<TextKey>(set->roles) + first[0], first[1] - first[0]};
+}
+
+bool has_role(const GroupSet *set, int group, const char *role, uint32 length) {
+  const Roles roles = roles_in(set, group);
+  for (uint32 i = 0; i < roles.count; i++) {
+    const TextKey &name = roles.names[i];
+    if (name.length == length && memcmp(set->at<char>(name.offset), role, length) == 0) return true;
   }
   return false;
 }
 
-bool nothing_lost(const Answer *before, const Answer *now) {
+bool nothing_lost(const GroupSet *before, const GroupSet *now) {
   if (before == now) return true;
   if (before->type != now->type) return before->count == 0;
-  const uint32 *first = before->at<uint32>(before->first_roles);
-  const TextKey *roles = before->at<TextKey>(before->roles);
   for (uint32 i = 0; i < before->count; i++) {
     const int group = find_same(now, before, i);
     if (group < 0) return false;
-    for (uint32 role = first[i]; role < first[i + 1]; role++) {
-      if (!has_role(now, group, before->at<char>(roles[role].offset), roles[role].length)) return false;
+    const Roles roles = roles_in(before, static_cast<int>(i));
+    for (uint32 role = 0; role < roles.count; role++) {
+      const TextKey &name = roles.names[role];
+      if (!has_role(now, group, before->at<char>(name.offset), name.length)) return false;
     }
   }
   return true;
 }
 
-ArrayType *groups_array(const Answer *answer, uint32 limit) {
-  const uint32 step = limit > 0 && answer->count > limit ? answer->count / limit : 1;
-  Datum *groups = datum_space(answer);
+ArrayType *groups_array(const GroupSet *set, uint32 limit) {
+  const uint32 step = limit > 0 && set->count > limit ? set->count / limit : 1;
+  Datum *groups = datum_space(set);
   uint32 count = 0;
-  for (uint32 i = 0; i < answer->count; i += step) groups[count++] = group_datum(answer, i);
-  return to_array(answer->type, groups, count);
+  for (uint32 i = 0; i < set->count; i += step) groups[count++] = group_datum(set, i);
+  return to_array(set->type, groups, count);
 }
 
-ArrayType *groups_array_of_role(const Answer *answer, const char *role, uint32 length) {
-  Datum *groups = datum_space(answer);
+ArrayType *groups_array_of_role(const GroupSet *set, const char *role, uint32 length) {
+  Datum *groups = datum_space(set);
   uint32 count = 0;
-  for (uint32 i = 0; i < answer->count; i++) {
-    if (has_role(answer, static_cast<int>(i), role, length)) groups[count++] = group_datum(answer, i);
+  for (uint32 i = 0; i < set->count; i++) {
+    if (has_role(set, static_cast<int>(i), role, length)) groups[count++] = group_datum(set, i);
   }
-  return to_array(answer->type, groups, count);
+  return to_array(set->type, groups, count);
 }
 
 }  // namespace rls_tenant

@@ -1,5 +1,5 @@
-// From a user to an answer: what the statement was told already, else what the backend keeps, else a query as the
-// source's owner.
+// From a user to groups: what the statement was given already, else what the backend has cached, else a query as the
+// owner of the source's relation.
 
 #include "membership/lookup.hpp"
 
@@ -9,26 +9,31 @@
 #include "context/context.hpp"
 #include "membership/parallel.hpp"
 #include "membership/source.hpp"
+#include "postgres/as_owner.hpp"
+#include "postgres/subtransaction.hpp"
 #include "postgres/transaction_end.hpp"
 
 namespace rls_tenant {
 
+uint64 groups_stamp = 0;
+
 namespace {
 
-StatementAnswers *statement = nullptr;  // the innermost
+StatementScope *statement = nullptr;  // the innermost
 uint64 last_stamp = 0;
-HeldAnswer *loose = nullptr;  // the last answer that was given outside of any statement
+uint64 visible_own_changes = 0;
+CachedGroups *given_outside = nullptr;  // the last that were given outside of any statement
+uint64 queries = 0;
 
-// What a statement was told without what it has done itself.
-struct Earlier {
-  Pin *pins;
+// What a statement was given without what it has done itself.
+struct GivenBefore {
+  StatementGroups *given;
   uint64 statement;
   CommandId command;  // the first that is left out
 };
-Earlier earlier = {};
-uint64 fills = 0;
+GivenBefore given_before = {};
 
-// The user as the source's column has it.
+// The user as a value of the source's column.
 Datum user_datum(const Source *source, const ContextValue *user) {
   if (!context_value_fits(*user, source->user_type)) {
     raise_unfit_context(Setting::user, user->bytes(), id_type_name(source->user_type));
@@ -50,8 +55,8 @@ void append_text(StringInfo texts, Datum datum, TextKey *key) {
   appendBinaryStringInfo(texts, VARDATA_ANY(value), static_cast<int>(key->length));
 }
 
-// Reads SPI's result into an answer.
-Answer *read_result(const Source *source) {
+// Makes a set of groups of SPI's result.
+GroupSet *read_result(const Source *source) {
   const TupleDesc description = SPI_tuptable->tupdesc;
   const uint64 row_count = SPI_processed;
   MembershipRow *rows = static_cast<MembershipRow *>(
@@ -79,18 +84,17 @@ Answer *read_result(const Source *source) {
     const Datum role = SPI_getbinval(SPI_tuptable->vals[i], description, 2, &isnull);
     if (!isnull) append_text(&texts, role, &row.role);
   }
-  Answer *answer = make_answer(source->group_type, rows, count, texts.data, membership_memory());
-  answer->holds_for_one_transaction = source->asks_clock;
-  return answer;
+  GroupSet *groups = make_group_set(source->group_type, rows, count, texts.data, membership_memory());
+  groups->depends_on_clock = source->depends_on_clock;
+  return groups;
 }
 
-// Puts the question to the tables, as they are now: newer than the transaction's snapshot where that is old. A snapshot
-// as for catalogs is taken anew each time, and parallel mode allows it. until: the first command of the
-// transaction that is left out.
-Answer *query_source(Source *source, const ContextValue *user, CommandId until) {
-  Answer *answer = nullptr;
+// Queries the tables as they are now, even if the transaction's snapshot is older. A catalog snapshot is a new one each
+// time, and parallel mode allows it. until: the first command of the transaction whose changes are left out.
+GroupSet *query_source(Source *source, const ContextValue *user, CommandId until) {
+  GroupSet *groups = nullptr;
   Datum value = user_datum(source, user);
-  fills++;
+  queries++;
   const auto read = [&] {
     SPI_connect();
     if (source->plan == nullptr) {
@@ -105,236 +109,172 @@ Answer *query_source(Source *source, const ContextValue *user, CommandId until) 
     const int result = SPI_execute_snapshot(source->plan, &value, nullptr, snapshot, InvalidSnapshot, true, false, 0);
     if (result != SPI_OK_SELECT) elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
     UnregisterSnapshot(snapshot);
-    answer = read_result(source);
+    groups = read_result(source);
     SPI_finish();
   };
   // The session's time zone would move CURRENT_DATE.
   with_settings({{"search_path", "pg_catalog, pg_temp"}, {"timezone", "UTC"}},
                 [&] { as_owner(source->relid, SECURITY_NOFORCE_RLS, read); });
-  return answer;
+  return groups;
 }
 
-// The user's answer, with a reference for the caller.
-HeldAnswer *ask_now(const char *name, const ContextValue *user, CommandId until) {
+// The groups of a user, cached or queried, with a reference for the caller.
+CachedGroups *find_or_query(const char *name, const ContextValue *user, CommandId until) {
   for (int attempt = 0;; attempt++) {
     Source *source = find_source(name);
-    const AnswerKey key = {source->id, user->bytes(), static_cast<uint32>(user->length())};
-    HeldAnswer *held = source->valid ? cached_answer(key) : nullptr;
-    if (held != nullptr) {
-      refer_to(held);
-      return held;
+    const GroupsKey key = {source->id, user->bytes(), static_cast<uint32>(user->length())};
+    CachedGroups *cached = source->valid ? find_cached_groups(key) : nullptr;
+    if (cached != nullptr) {
+      add_reference(cached);
+      return cached;
     }
-    Answer *answer = nullptr;
-    while_busy([&] { answer = query_source(source, user, until); });
-    // What was committed after the snapshot tells of itself, now or with the next statement.
+    GroupSet *groups = nullptr;
+    while_busy([&] { groups = query_source(source, user, until); });
+    // What was committed after the snapshot makes itself known, now or with the next statement.
     AcceptInvalidationMessages();
-    held = hold_answer(key, answer);
+    cached = make_cached_groups(key, groups);
     if (!source->valid) {
       if (attempt < 3) {
-        release_answer(held);
+        release_cached_groups(cached);
         continue;
       }
-      return held;
+      return cached;
     }
-    if (source->unkept == nullptr && !has_own_change()) cache_answer(held);
-    return held;
+    if (source->not_cached_because == nullptr && !has_own_change()) add_to_cache(cached);
+    return cached;
   }
 }
 
-HeldAnswer *ask(const char *name, const ContextValue *user, CommandId until = InvalidCommandId) {
+// The same; in a parallel worker, what its leader was given.
+CachedGroups *groups_of(const char *name, const ContextValue *user, CommandId until = InvalidCommandId) {
   if (IsParallelWorker()) {
-    Answer *answer = handed_down_answer(name, user);
-    if (answer != nullptr) return hold_answer({0, user->bytes(), static_cast<uint32>(user->length())}, answer);
+    GroupSet *groups = handed_down_groups(name, user);
+    if (groups != nullptr) return make_cached_groups({0, user->bytes(), static_cast<uint32>(user->length())}, groups);
   }
   MemoryContext scratch =
-      AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership question", ALLOCSET_SMALL_SIZES);
+      AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership query", ALLOCSET_SMALL_SIZES);
   MemoryContext before = MemoryContextSwitchTo(scratch);
-  HeldAnswer *held = ask_now(name, user, until);
+  CachedGroups *cached = find_or_query(name, user, until);
   MemoryContextSwitchTo(before);
   MemoryContextDelete(scratch);
-  return held;
+  return cached;
 }
 
-Pin *find_pin(Pin *pins, const char *source, size_t length, const ContextValue *user) {
-  for (Pin *pin = pins; pin != nullptr; pin = pin->next) {
-    if (pin->source_length == length && memcmp(pin->source, source, length) == 0 &&
-        pin->held->key.user_length == user->length() &&
-        memcmp(pin->held->key.user, user->bytes(), user->length()) == 0) {
-      return pin;
-    }
+void release_given_outside() {
+  CachedGroups *cached = given_outside;
+  given_outside = nullptr;
+  if (cached != nullptr) release_cached_groups(cached);
+}
+
+// The transaction's own changes are visible to its next command, and to a function that goes on after it.
+void on_visible_change() {
+  visible_own_changes++;
+  groups_stamp = 0;
+}
+
+// Has a statement ask again where its transaction's changes have become visible.
+void notice_own_changes(StatementScope *scope) {
+  if (scope->own_changes != visible_own_changes) {
+    merge_statement_groups(&scope->also_given, &scope->current);
+    scope->stamp = ++last_stamp;
+    scope->own_changes = visible_own_changes;
   }
-  return nullptr;
-}
-
-void add_pin(Pin **pins, const char *source, size_t length, HeldAnswer *held) {
-  Pin *pin = static_cast<Pin *>(MemoryContextAlloc(membership_memory(), offsetof(Pin, source) + length + 1));
-  pin->held = held;
-  pin->source_length = length;
-  memcpy(pin->source, source, length);
-  pin->source[length] = '\0';
-  pin->next = *pins;
-  *pins = pin;
-}
-
-void drop_pin(Pin *pin) {
-  release_answer(pin->held);
-  pfree(pin);
-}
-
-void drop_loose() {
-  HeldAnswer *held = loose;
-  loose = nullptr;
-  if (held != nullptr) release_answer(held);
-}
-
-// Whether two answers are of the same question, and what one says the other says, too.
-bool covers(const Pin *pin, const Pin *other) {
-  return pin->source_length == other->source_length && memcmp(pin->source, other->source, pin->source_length) == 0 &&
-         pin->held->key.user_length == other->held->key.user_length &&
-         memcmp(pin->held->key.user, other->held->key.user, other->held->key.user_length) == 0 &&
-         nothing_lost(other->held->answer, pin->held->answer);
-}
-
-// Own changes are seen by the transaction's next command, and by a function that goes on after it.
-void notice_own_changes(StatementAnswers *answers) {
-  if (answers->own_changes != visible_own_changes) {
-    merge_pins(&answers->inner, &answers->pins);
-    answers->stamp = ++last_stamp;
-    answers->own_changes = visible_own_changes;
-  }
-  answer_stamp = answers->stamp;
+  groups_stamp = scope->stamp;
 }
 
 void at_transaction_event(XactEvent event) {
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
-  drop_loose();
-  release_pins(&earlier.pins);
+  release_given_outside();
+  release_statement_groups(&given_before.given);
 }
 
 }  // namespace
 
-void merge_pins(Pin **into, Pin **from) {
-  while (*from != nullptr) {
-    Pin *pin = *from;
-    *from = pin->next;
-    bool covered = false;
-    for (Pin **link = into; *link != nullptr && !covered;) {
-      Pin *present = *link;
-      if (covers(present, pin)) {
-        covered = true;
-      } else if (covers(pin, present)) {
-        *link = present->next;
-        drop_pin(present);
-      } else {
-        link = &present->next;
-      }
-    }
-    if (covered) {
-      drop_pin(pin);
-    } else {
-      pin->next = *into;
-      *into = pin;
-    }
-  }
-}
+const StatementScope *current_statement() { return statement; }
 
-void release_pins(Pin **pins) {
-  while (*pins != nullptr) {
-    Pin *pin = *pins;
-    *pins = pin->next;
-    drop_pin(pin);
-  }
-}
-
-const StatementAnswers *current_statement() { return statement; }
-
-void enter_statement(StatementAnswers *answers) {
+void enter_statement(StatementScope *scope) {
   ++last_stamp;
-  *answers = {statement, nullptr, nullptr, last_stamp, visible_own_changes, last_stamp};
-  statement = answers;
-  answer_stamp = answers->stamp;
+  *scope = {statement, nullptr, nullptr, last_stamp, visible_own_changes, last_stamp};
+  statement = scope;
+  groups_stamp = scope->stamp;
 }
 
-void leave_statement(StatementAnswers *answers, Pin **told) {
-  statement = answers->outer;
-  const bool current = statement != nullptr && statement->own_changes == visible_own_changes;
-  answer_stamp = current ? statement->stamp : 0;
-  merge_pins(&answers->inner, &answers->pins);
-  // Also where it failed: a function may catch the error, and tell of it.
-  for (const Pin *pin = answers->inner; pin != nullptr && statement != nullptr; pin = pin->next) {
-    Pin *copy = nullptr;
-    refer_to(pin->held);
-    add_pin(&copy, pin->source, pin->source_length, pin->held);
-    merge_pins(&statement->inner, &copy);
-  }
-  if (told != nullptr) {
-    merge_pins(told, &answers->inner);
+void leave_statement(StatementScope *scope, StatementGroups **given) {
+  statement = scope->outer;
+  const bool up_to_date = statement != nullptr && statement->own_changes == visible_own_changes;
+  groups_stamp = up_to_date ? statement->stamp : 0;
+  merge_statement_groups(&scope->also_given, &scope->current);
+  // Also where it failed: a function may catch the error and go on with what it has seen.
+  if (statement != nullptr) copy_statement_groups(&statement->also_given, scope->also_given);
+  if (given != nullptr) {
+    merge_statement_groups(given, &scope->also_given);
   } else {
-    release_pins(&answers->inner);
+    release_statement_groups(&scope->also_given);
   }
 }
 
-void check_told_answers(const Pin *told) {
-  for (const Pin *pin = told; pin != nullptr; pin = pin->next) {
-    // Of the pin's own user: a function's SET clause may have named another than the context has now.
+void check_given_groups(const StatementGroups *given) {
+  for (; given != nullptr; given = given->next) {
+    // Of the user that they are of: a function's SET clause may have named another than the context has now.
     ContextValue user;
-    parse_context_value(pin->held->key.user, pin->held->key.user_length, &user);
+    parse_context_value(given->cached->key.user, given->cached->key.user_length, &user);
     AcceptInvalidationMessages();
-    HeldAnswer *now = ask(pin->source, &user);
-    const bool lost = !nothing_lost(pin->held->answer, now->answer);
-    release_answer(now);
+    CachedGroups *now = groups_of(given->source, &user);
+    const bool lost = !nothing_lost(given->cached->groups, now->groups);
+    release_cached_groups(now);
     if (!lost) continue;
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("the user has lost a membership since the cursor was opened"),
-                    errdetail("The cursor's rows were chosen by membership source \"%s\" as it was then.", pin->source),
-                    errhint("Close the cursor and open it again.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the user has lost a membership since the cursor was opened"),
+             errdetail("The cursor's rows were chosen by membership source \"%s\" as it was then.", given->source),
+             errhint("Close the cursor and open it again.")));
   }
 }
 
-const Answer *answer_of_source(const char *source, size_t length) {
+const GroupSet *user_groups(const char *source, size_t length) {
   const ContextValue *user = read_context(Setting::user);
   if (user == nullptr) return nullptr;
   if (statement != nullptr) {
     notice_own_changes(statement);
-    const Pin *pin = find_pin(statement->pins, source, length, user);
-    if (pin != nullptr) return pin->held->answer;
+    const StatementGroups *given = find_statement_groups(statement->current, source, length, user);
+    if (given != nullptr) return given->cached->groups;
   }
   // A prepared statement in an open transaction takes no new lock, and would learn of nothing.
   AcceptInvalidationMessages();
   char *name = pnstrdup(source, length);
-  HeldAnswer *held = ask(name, user);
+  CachedGroups *cached = groups_of(name, user);
   pfree(name);
   if (statement != nullptr) {
     notice_own_changes(statement);
-    add_pin(&statement->pins, source, length, held);
+    add_statement_groups(&statement->current, source, length, cached);
   } else {
-    drop_loose();
-    loose = held;
+    release_given_outside();
+    given_outside = cached;
     note_transaction();
   }
-  return held->answer;
+  return cached->groups;
 }
 
-const Answer *answer_before_statement(const char *source, size_t length) {
+const GroupSet *user_groups_before_statement(const char *source, size_t length) {
   // Commands are counted up by what triggers and functions run within the statement.
   const CommandId first = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : InvalidCommandId;
-  if (GetCurrentCommandId(false) <= first) return answer_of_source(source, length);
+  if (GetCurrentCommandId(false) <= first) return user_groups(source, length);
   const ContextValue *user = read_context(Setting::user);
   if (user == nullptr) return nullptr;
   const uint64 number = statement != nullptr ? statement->number : 0;
-  if (earlier.statement != number || earlier.command != first) {
-    release_pins(&earlier.pins);
-    earlier = {nullptr, number, first};
+  if (given_before.statement != number || given_before.command != first) {
+    release_statement_groups(&given_before.given);
+    given_before = {nullptr, number, first};
   }
-  const Pin *pin = find_pin(earlier.pins, source, length, user);
-  if (pin != nullptr) return pin->held->answer;
+  const StatementGroups *given = find_statement_groups(given_before.given, source, length, user);
+  if (given != nullptr) return given->cached->groups;
   AcceptInvalidationMessages();
-  add_pin(&earlier.pins, source, length, ask(source, user, first));
+  add_statement_groups(&given_before.given, source, length, groups_of(source, user, first));
   note_transaction();
-  return earlier.pins->held->answer;
+  return given_before.given->cached->groups;
 }
 
-const Pin *pin_known_sources() {
+const StatementGroups *groups_of_known_sources() {
   if (present_context(Setting::user) == nullptr) return nullptr;
   List *rows = source_rows();
   const ListCell *cell;
@@ -342,16 +282,19 @@ const Pin *pin_known_sources() {
     const char *name = static_cast<const SourceRow *>(lfirst(cell))->name;
     if (!is_known(name)) continue;  // planning has asked what the plan needs; others may be slow
     if (!IsInParallelMode()) {
-      in_subtransaction([&] { answer_of_source(name, strlen(name)); });  // a worker that needs it finds the same fault
-    } else if (is_ready(name)) {  // within another parallel plan, where before 17 nothing can be attempted
-      answer_of_source(name, strlen(name));
+      in_subtransaction([&] { user_groups(name, strlen(name)); });  // a worker that needs it meets the same error
+    } else if (is_ready(name)) {  // within another parallel plan, where before 17 no subtransaction can be begun
+      user_groups(name, strlen(name));
     }
   }
-  return statement->pins;
+  return statement->current;
 }
 
-uint64 membership_fills() { return fills; }
+uint64 membership_queries() { return queries; }
 
-void membership_answers_init() { at_end_of_transaction(at_transaction_event); }
+void lookup_init() {
+  on_visible_own_change(on_visible_change);
+  at_end_of_transaction(at_transaction_event);
+}
 
 }  // namespace rls_tenant

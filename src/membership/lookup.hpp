@@ -1,56 +1,50 @@
-// Asking a source about the user of the context. One statement sees one answer.
+// The groups of the context's user by a source. Within one statement they stay the same.
 #pragma once
 
-#include "membership/group_cache.hpp"
+#include "membership/statement_groups.hpp"
 
 namespace rls_tenant {
 
-void membership_answers_init();
+void lookup_init();
 
-// What one statement was told by one source.
-struct Pin {
-  Pin *next;
-  HeldAnswer *held;
-  uint64 source_length;
-  char source[FLEXIBLE_ARRAY_MEMBER];
-};
-
-// What one statement (a run of a query) was told. Lives on the C stack of its run.
-struct StatementAnswers {
-  StatementAnswers *outer;
-  Pin *pins;   // by what it asked itself: its answers
-  Pin *inner;  // what the statements of its functions were told
+// What one statement (a run of a query) was given. Lives on the C stack of its run.
+struct StatementScope {
+  StatementScope *outer;
+  StatementGroups *current;     // what its own checks are given
+  StatementGroups *also_given;  // to the statements of its functions, and to itself before changes of its transaction
   uint64 stamp;
-  uint64 own_changes;  // of the transaction, when the first pin was made
+  uint64 own_changes;  // that were visible when `current` began
   uint64 number;       // no other statement of the session has it
 };
 
-// The innermost, or nullptr.
-const StatementAnswers *current_statement();
-void enter_statement(StatementAnswers *answers);
-// told: where all that it and its functions were told goes, beside to the outer statement; nullptr: the statement
-// failed.
-void leave_statement(StatementAnswers *answers, Pin **told);
+// The innermost statement, or nullptr.
+const StatementScope *current_statement();
+void enter_statement(StatementScope *scope);
+// given: takes all that the statement and its functions were given, which its outer statement gets, too; nullptr: the
+// statement failed.
+void leave_statement(StatementScope *scope, StatementGroups **given);
 
-// Before a query is run again (a cursor's FETCH): an error where the user has left a group by which the last run may
-// have chosen rows.
-void check_told_answers(const Pin *told);
-void release_pins(Pin **pins);
-// Moves pins; those that say no more than others go.
-void merge_pins(Pin **into, Pin **from);
+// Before a query runs again (a cursor's FETCH): an error where a user has lost a group or role that was given to the
+// last run, which may have chosen rows by it.
+void check_given_groups(const StatementGroups *given);
 
-// The groups of the context's user; nullptr if there is no user and that does not raise. Good as long as answer_stamp
-// stays the same and is not 0; outside of any statement, to the next call.
-const Answer *answer_of_source(const char *source, size_t length);
+// Changes with each statement; 0 where a change of the transaction's own has become visible since. Groups that were
+// given under a stamp are good while it is the same. Public for the inline reads alone.
+extern uint64 groups_stamp;
 
-// The same without what the running statement has done: it cannot vouch for itself. Good to the next call.
-const Answer *answer_before_statement(const char *source, size_t length);
+// The groups of the context's user; nullptr if there is no user and that does not raise. Valid while groups_stamp
+// stays the same and is not 0; outside of any statement, until the next call.
+const GroupSet *user_groups(const char *source, size_t length);
 
-// Asks every source that the session has asked before about the user, where there is one, for the running statement;
-// what fails is left out.
-const Pin *pin_known_sources();
+// The same without what the running statement has done, which must not grant itself anything. Valid until the next
+// call.
+const GroupSet *user_groups_before_statement(const char *source, size_t length);
 
-// The number of questions that were put to the tables since the session began.
-uint64 membership_fills();
+// What every source that the session has asked before gives the running statement of the user, if there is one; sources
+// that fail are left out.
+const StatementGroups *groups_of_known_sources();
+
+// How many queries have been put to sources since the session began.
+uint64 membership_queries();
 
 }  // namespace rls_tenant

@@ -1,4 +1,5 @@
-// is_member() and its kin in SQL: a look into the answer that the statement was told.
+// is_member(), has_role(), member_role() and member_groups_…() in SQL: they look into the groups that their statement
+// was given.
 
 #include "membership/membership_functions.hpp"
 
@@ -11,21 +12,23 @@ namespace rls_tenant {
 
 namespace {
 
-// What one place of a query remembers between calls, in fn_extra.
-struct Site {
-  uint64 stamp;              // of `answer`
+// What one call in a query remembers from row to row, in fn_extra.
+struct CallSite {
+  uint64 stamp;              // of `groups`
   const ContextValue *user;  // likewise
-  const Answer *answer;
-  bool constant;  // group and role are the same at every call
-  bool known;     // `result` is what they come to
+  const GroupSet *groups;
+  bool constant;  // group and role are the same for every row
+  bool known;     // `result` is their result
   bool result;
 };
+
+inline CallSite *call_site(FunctionCallInfo fcinfo) { return static_cast<CallSite *>(fcinfo->flinfo->fn_extra); }
 
 [[noreturn]] void raise_type(IdType given, IdType type, const char *source) {
   ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                   errmsg("the groups of membership source \"%s\" are of type %s, not %s", source, id_type_name(type),
                          id_type_name(given)),
-                  errdetail("Two types have no equality that could be trusted."),
+                  errdetail("A membership check compares values of the same type only."),
                   errhint("Cast the group to %s, or name the source that it belongs to.", id_type_name(type))));
   pg_unreachable();
 }
@@ -37,36 +40,36 @@ bool is_constant(const FmgrInfo *function, int argument) {
   return argument < list_length(arguments) && IsA(list_nth(arguments, argument), Const);
 }
 
-inline bool is_current(const Site *site) {
-  return site->stamp == answer_stamp && answer_stamp != 0 &&
+inline bool is_current(const CallSite *site) {
+  return site->stamp == groups_stamp && groups_stamp != 0 &&
          site->user == context_slots[static_cast<int>(Setting::user)].ready;
 }
 
-// What a call finds out where it remembers nothing; nullptr: there is no user, and that does not raise.
-__attribute__((noinline)) const Answer *find_answer(FunctionCallInfo fcinfo, int source_argument, IdType type) {
+// The groups for a call that remembers none; nullptr: there is no user, and that does not raise.
+__attribute__((noinline)) const GroupSet *look_up_groups(FunctionCallInfo fcinfo, int source_argument, IdType type) {
   if (PG_ARGISNULL(source_argument)) {
-    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the membership source is NULL"),
-                    errdetail("A check of membership names a source."),
-                    errhint("Leave the argument out for the source \"%s\".", default_source)));
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("membership source must not be null"),
+                    errdetail("A membership check needs the name of a source."),
+                    errhint("Omit the argument to use source \"%s\".", default_source)));
   }
   const text *source = PG_GETARG_TEXT_PP(source_argument);
-  const Answer *answer = answer_of_source(VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source));
-  if (answer == nullptr) return nullptr;
-  if (answer->type != type) raise_type(type, answer->type, text_to_cstring(source));
-  Site *site = static_cast<Site *>(fcinfo->flinfo->fn_extra);
+  const GroupSet *groups = user_groups(VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source));
+  if (groups == nullptr) return nullptr;
+  if (groups->type != type) raise_type(type, groups->type, text_to_cstring(source));
+  CallSite *site = call_site(fcinfo);
   if (site == nullptr) {
-    if (!is_constant(fcinfo->flinfo, source_argument)) return answer;
-    site = static_cast<Site *>(MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Site)));
+    if (!is_constant(fcinfo->flinfo, source_argument)) return groups;
+    site = static_cast<CallSite *>(MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(CallSite)));
     fcinfo->flinfo->fn_extra = site;
   }
-  *site = {answer_stamp, context_slots[static_cast<int>(Setting::user)].ready, answer, true, false, false};
+  *site = {groups_stamp, context_slots[static_cast<int>(Setting::user)].ready, groups, true, false, false};
   for (int i = 0; i < source_argument; i++) site->constant &= is_constant(fcinfo->flinfo, i);
-  return answer;
+  return groups;
 }
 
-// The result of a call, remembered where its arguments cannot change: PostgreSQL would call for every row.
+// The result of a call, remembered where its arguments cannot change, since PostgreSQL calls for every row.
 inline Datum remember(FunctionCallInfo fcinfo, bool result) {
-  Site *site = static_cast<Site *>(fcinfo->flinfo->fn_extra);
+  CallSite *site = call_site(fcinfo);
   if (site != nullptr && site->constant) {
     site->known = true;
     site->result = result;
@@ -76,43 +79,43 @@ inline Datum remember(FunctionCallInfo fcinfo, bool result) {
 
 // Whether a call's result is remembered.
 inline bool is_remembered(FunctionCallInfo fcinfo) {
-  const Site *site = static_cast<const Site *>(fcinfo->flinfo->fn_extra);
+  const CallSite *site = call_site(fcinfo);
   return site != nullptr && site->known && is_current(site);
 }
 
-// The answer for a call.
-inline const Answer *get_answer(FunctionCallInfo fcinfo, int source_argument, IdType type) {
-  const Site *site = static_cast<const Site *>(fcinfo->flinfo->fn_extra);
-  if (likely(site != nullptr && is_current(site))) return site->answer;
-  return find_answer(fcinfo, source_argument, type);
+// The groups for a call.
+inline const GroupSet *get_groups(FunctionCallInfo fcinfo, int source_argument, IdType type) {
+  const CallSite *site = call_site(fcinfo);
+  if (likely(site != nullptr && is_current(site))) return site->groups;
+  return look_up_groups(fcinfo, source_argument, type);
 }
 
-// The kinds of argument: which type of group it is, and how to find it.
+// The types of argument: as which type of id each is compared, and how it is found.
 struct UuidArgument {
   static constexpr IdType type = IdType::uuid;
-  static int find(const Answer *answer, Datum group) { return find_group(answer, uuid_key(DatumGetUUIDP(group))); }
+  static int find(const GroupSet *groups, Datum group) { return find_group(groups, uuid_key(DatumGetUUIDP(group))); }
 };
 
 struct BigintArgument {
   static constexpr IdType type = IdType::bigint;
-  static int find(const Answer *answer, Datum group) { return find_group(answer, DatumGetInt64(group)); }
+  static int find(const GroupSet *groups, Datum group) { return find_group(groups, DatumGetInt64(group)); }
 };
 
 struct IntegerArgument {
   static constexpr IdType type = IdType::bigint;
-  static int find(const Answer *answer, Datum group) { return find_group(answer, int64{DatumGetInt32(group)}); }
+  static int find(const GroupSet *groups, Datum group) { return find_group(groups, int64{DatumGetInt32(group)}); }
 };
 
 struct SmallintArgument {
   static constexpr IdType type = IdType::bigint;
-  static int find(const Answer *answer, Datum group) { return find_group(answer, int64{DatumGetInt16(group)}); }
+  static int find(const GroupSet *groups, Datum group) { return find_group(groups, int64{DatumGetInt16(group)}); }
 };
 
 struct TextArgument {
   static constexpr IdType type = IdType::text;
-  static int find(const Answer *answer, Datum group) {
+  static int find(const GroupSet *groups, Datum group) {
     text *value = DatumGetTextPP(group);
-    const int found = find_group(answer, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+    const int found = find_group(groups, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
     if (value != reinterpret_cast<text *>(DatumGetPointer(group))) pfree(value);
     return found;
   }
@@ -121,62 +124,62 @@ struct TextArgument {
 // is_member(group_id, source)
 template <typename Argument>
 Datum is_member(FunctionCallInfo fcinfo) {
-  if (is_remembered(fcinfo)) PG_RETURN_BOOL(static_cast<const Site *>(fcinfo->flinfo->fn_extra)->result);
-  const Answer *answer = get_answer(fcinfo, 1, Argument::type);
-  if (answer == nullptr) PG_RETURN_NULL();
-  return remember(fcinfo, !PG_ARGISNULL(0) && Argument::find(answer, PG_GETARG_DATUM(0)) >= 0);
+  if (is_remembered(fcinfo)) PG_RETURN_BOOL(call_site(fcinfo)->result);
+  const GroupSet *groups = get_groups(fcinfo, 1, Argument::type);
+  if (groups == nullptr) PG_RETURN_NULL();
+  return remember(fcinfo, !PG_ARGISNULL(0) && Argument::find(groups, PG_GETARG_DATUM(0)) >= 0);
 }
 
 // has_role(group_id, role, source)
 template <typename Argument>
 Datum has_role(FunctionCallInfo fcinfo) {
-  if (is_remembered(fcinfo)) PG_RETURN_BOOL(static_cast<const Site *>(fcinfo->flinfo->fn_extra)->result);
-  const Answer *answer = get_answer(fcinfo, 2, Argument::type);
-  if (answer == nullptr) PG_RETURN_NULL();
+  if (is_remembered(fcinfo)) PG_RETURN_BOOL(call_site(fcinfo)->result);
+  const GroupSet *groups = get_groups(fcinfo, 2, Argument::type);
+  if (groups == nullptr) PG_RETURN_NULL();
   if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) PG_RETURN_BOOL(false);
-  const int group = Argument::find(answer, PG_GETARG_DATUM(0));
+  const int group = Argument::find(groups, PG_GETARG_DATUM(0));
   const text *role = PG_GETARG_TEXT_PP(1);
-  return remember(fcinfo, group >= 0 && has_role(answer, group, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
+  return remember(fcinfo, group >= 0 && has_role(groups, group, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
 }
 
 // member_role(group_id, source)
 template <typename Argument>
 Datum member_role(FunctionCallInfo fcinfo) {
-  const Answer *answer = get_answer(fcinfo, 1, Argument::type);
-  if (answer == nullptr || PG_ARGISNULL(0)) PG_RETURN_NULL();
-  const int group = Argument::find(answer, PG_GETARG_DATUM(0));
+  const GroupSet *groups = get_groups(fcinfo, 1, Argument::type);
+  if (groups == nullptr || PG_ARGISNULL(0)) PG_RETURN_NULL();
+  const int group = Argument::find(groups, PG_GETARG_DATUM(0));
   if (group < 0) PG_RETURN_NULL();
-  const uint32 *first = answer->at<uint32>(answer->first_roles) + group;
-  if (first[0] == first[1]) PG_RETURN_NULL();
-  if (first[1] - first[0] > 1) {
-    ereport(ERROR,
-            (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("the user has %u roles in this group", first[1] - first[0]),
-             errdetail("member_role() gives one role."), errhint("Ask for a role by rls_tenant.has_role().")));
+  const Roles roles = roles_in(groups, group);
+  if (roles.count == 0) PG_RETURN_NULL();
+  if (roles.count > 1) {
+    ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION), errmsg("the user has %u roles in this group", roles.count),
+                    errdetail("member_role() returns one role."),
+                    errhint("Use rls_tenant.has_role() to check for one of them.")));
   }
-  const TextKey role = answer->at<TextKey>(answer->roles)[first[0]];
-  PG_RETURN_TEXT_P(cstring_to_text_with_len(answer->at<char>(role.offset), static_cast<int>(role.length)));
+  PG_RETURN_TEXT_P(
+      cstring_to_text_with_len(groups->at<char>(roles.names->offset), static_cast<int>(roles.names->length)));
 }
 
-// How many groups the planner is given to look up in statistics, where it would take milliseconds to look up all.
+// How many groups the planner is given at most to look up in statistics: to look up all could take milliseconds.
 constexpr uint32 groups_for_estimate = 1000;
 
-// member_groups_…(source, role), and index_groups_…, of which the planner is given some only.
+// member_groups_…(source, role), and index_groups_…(), which gives the planner some of them only.
 Datum member_groups(FunctionCallInfo fcinfo, IdType type, uint32 limit) {
-  const Answer *answer = get_answer(fcinfo, 0, type);
-  if (answer == nullptr) PG_RETURN_NULL();
-  if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(answer, limit));
+  const GroupSet *groups = get_groups(fcinfo, 0, type);
+  if (groups == nullptr) PG_RETURN_NULL();
+  if (PG_ARGISNULL(1)) PG_RETURN_ARRAYTYPE_P(groups_array(groups, limit));
   const text *role = PG_GETARG_TEXT_PP(1);
-  PG_RETURN_ARRAYTYPE_P(groups_array_of_role(answer, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
+  PG_RETURN_ARRAYTYPE_P(groups_array_of_role(groups, VARDATA_ANY(role), VARSIZE_ANY_EXHDR(role)));
 }
 
 // Whether the user has the role in a group of the argument's type.
 template <typename Argument>
 bool user_has_role(Datum group, const char *role, const char *source) {
-  const Answer *answer = answer_before_statement(source, strlen(source));
-  if (answer == nullptr) return false;
-  if (answer->type != Argument::type) raise_type(Argument::type, answer->type, source);
-  const int number = Argument::find(answer, group);
-  return number >= 0 && has_role(answer, number, role, static_cast<uint32>(strlen(role)));
+  const GroupSet *groups = user_groups_before_statement(source, strlen(source));
+  if (groups == nullptr) return false;
+  if (groups->type != Argument::type) raise_type(Argument::type, groups->type, source);
+  const int number = Argument::find(groups, group);
+  return number >= 0 && has_role(groups, number, role, static_cast<uint32>(strlen(role)));
 }
 
 }  // namespace
@@ -197,18 +200,18 @@ bool user_has_role(Datum group, Oid type, const char *role, const char *source) 
     default:
       ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                       errmsg("membership source \"%s\" has no groups of type %s", source, format_type_be(type)),
-                      errdetail("A group is %s.", id_sql_types),
-                      errhint("Give the tenant column one of these types.")));
+                      errdetail("A group must be %s.", id_sql_types),
+                      errhint("Use one of these types for the tenant column.")));
   }
   pg_unreachable();
 }
 
 void membership_init() {
-  membership_cache_init();
-  membership_source_init();
-  membership_answers_init();
-  membership_parallel_init();
-  membership_support_init();
+  group_cache_init();
+  source_init();
+  lookup_init();
+  parallel_init();
+  planner_support_init();
 }
 
 #define MEMBERSHIP_FUNCTIONS(word, Argument)                                       \
@@ -232,13 +235,13 @@ GROUP_FUNCTIONS(uuid)
 GROUP_FUNCTIONS(bigint)
 GROUP_FUNCTIONS(text)
 
-// What this session keeps.
+// membership_cache(): what this session has cached.
 RT_FUNCTION(rls_tenant_membership_cache) {
   TupleDesc row;
   if (get_call_result_type(fcinfo, nullptr, &row) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
   const CacheFigures figures = cache_figures();
   Datum values[4] = {Int64GetDatum(figures.users), Int64GetDatum(figures.bytes), Int64GetDatum(figures.evictions),
-                     Int64GetDatum(static_cast<int64>(membership_fills()))};
+                     Int64GetDatum(static_cast<int64>(membership_queries()))};
   bool nulls[4] = {};
   return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls));
 }

@@ -1,4 +1,4 @@
-// Memberships: who is in which group, asked by is_member() and its kin.
+// Memberships: who is in which group, as is_member() and the other SQL functions say.
 #pragma once
 
 #include "postgres/prelude.hpp"
@@ -6,10 +6,10 @@
 namespace rls_tenant {
 
 void membership_init();
-void membership_support_init();
+void planner_support_init();
 
-// has_role() for a group of that type (a domain's base type), which is not NULL, before the running statement; false if
-// there is no user and that does not raise.
+// What has_role() says of a group of that type (a domain's base type), which is not NULL, before the running statement;
+// false if there is no user and that does not raise.
 bool user_has_role(Datum group, Oid type, const char *role, const char *source);
 
 // Calls a planner, which may call stable functions to estimate only; and whether that is why we are called.

@@ -1,24 +1,23 @@
-// Handing the leader's answers down to parallel workers: one statement sees one answer, in all of its processes.
-// (Workers of one index scan share its position by the number of the array's element, so their arrays must be the
-// same.)
+// Handing the groups that the leader was given down to its parallel workers, so that all processes of a statement have
+// the same. (Workers of one index scan share its position by the number of the array's element, so their arrays must be
+// the same.)
 #pragma once
 
-#include "context/context.hpp"
-#include "membership/lookup.hpp"
+#include "membership/statement_groups.hpp"
 
 namespace rls_tenant {
 
-void membership_parallel_init();
+void parallel_init();
 
-// The answers of the sources that the session knows about the context's user, where workers that are started find them.
+// Puts groups where workers that are started from now on find them; the caller ends that.
 struct HandedDown {
   dsm_segment *segment;
   int level;
 };
-HandedDown hand_down_answers();
+HandedDown hand_down_groups(const StatementGroups *list);
 void end_hand_down(const HandedDown &handed);
 
-// In a worker: what the leader was told, as a copy in membership_memory(); nullptr if it did not ask that.
-Answer *handed_down_answer(const char *source, const ContextValue *user);
+// In a worker: what the leader was given of a user by a source, as a copy in membership_memory(); nullptr: nothing.
+GroupSet *handed_down_groups(const char *source, const ContextValue *user);
 
 }  // namespace rls_tenant

@@ -1,11 +1,9 @@
 // The planner's view of is_member() and has_role(): an index condition, a selectivity, and a cost that a DBA sets.
 
-#include "membership/lookup.hpp"
-
 #include "context/context.hpp"
 #include "context/own_functions.hpp"
+#include "membership/lookup.hpp"
 #include "membership/membership_functions.hpp"
-#include "membership/source.hpp"
 
 namespace rls_tenant {
 
@@ -13,7 +11,7 @@ namespace {
 
 double membership_cost;
 
-// How many groups are looked up in the statistics; more are taken to be like them.
+// How many groups are looked up in the statistics; the others are assumed to be like them.
 constexpr uint32 groups_estimated = 100;
 
 // A call as it stands in a query: is_member(group_id, source) or has_role(group_id, role, source).
@@ -71,7 +69,7 @@ List *index_condition(SupportRequestIndexCondition *request) {
   const Oid equality = get_opfamily_member(request->opfamily, index->opcintype[request->indexcol],
                                            id_type_oid(call.type), BTEqualStrategyNumber);
   if (!OidIsValid(equality) || !OidIsValid(groups_function(call.type))) return nullptr;
-  // A role that may be NULL means nobody to has_role(), and anybody to index_groups_…().
+  // A role that may be NULL: then has_role() is false, and index_groups_…() gives the groups of all roles.
   request->lossy =
       call.role != nullptr && (!IsA(call.role, Const) || reinterpret_cast<Const *>(call.role)->constisnull);
   return list_make1(any_of(call.group, equality, request->indexcollation, groups_call(&call)));
@@ -95,23 +93,22 @@ Selectivity one_value(SupportRequestSelectivity *request, Node *expression) {
   return 1.0 / Max(distinct, 1.0);
 }
 
-// As many rows as the user's groups have, by the column's statistics.
+// The rows that the user's groups have, by the column's statistics.
 bool estimate_rows(SupportRequestSelectivity *request, const Call *call) {
   Node *constant = estimate_expression_value(request->root, call->source);
   const char *source = constant_text(constant);
   if (source == nullptr) return false;
-  const Answer *answer = answer_of_source(source, strlen(source));
-  if (answer == nullptr || answer->type != call->type) return false;
+  const GroupSet *set = user_groups(source, strlen(source));
+  if (set == nullptr || set->type != call->type) return false;
   const Oid type = id_type_oid(call->type);
   const Oid column_type = exprType(call->group);
   const Oid equality = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("="))),
                                         call->type == IdType::bigint ? getBaseType(column_type) : type, type);
   if (!OidIsValid(equality)) return false;
   const char *role = constant_text(call->role);
-  ArrayType *groups = role != nullptr ? groups_array_of_role(answer, role, static_cast<uint32>(strlen(role)))
-                                      : groups_array(answer, groups_estimated);
-  const int all =
-      role != nullptr ? ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups)) : static_cast<int>(answer->count);
+  ArrayType *groups = role != nullptr ? groups_array_of_role(set, role, static_cast<uint32>(strlen(role)))
+                                      : groups_array(set, groups_estimated);
+  const int all = role != nullptr ? ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups)) : static_cast<int>(set->count);
   const int looked_up = ArrayGetNItems(ARR_NDIM(groups), ARR_DIMS(groups));
   if (looked_up == 0) {  // as one group: the plan may be kept, and serve others
     request->selectivity = one_value(request, call->group);
@@ -128,7 +125,7 @@ bool estimate_rows(SupportRequestSelectivity *request, const Call *call) {
   return true;
 }
 
-// What part of the rows passes.
+// Which part of the rows passes.
 bool estimate(SupportRequestSelectivity *request) {
   Call call;
   if (request->is_join || !read_call(request->args, &call) || present_context(Setting::user) == nullptr) return false;
@@ -161,9 +158,9 @@ RT_FUNCTION(rls_tenant_membership_support) {
   PG_RETURN_POINTER(nullptr);
 }
 
-void membership_support_init() {
+void planner_support_init() {
   DefineCustomRealVariable("rls_tenant.membership_cost",
-                           "The cost of one check of membership, in units of cpu_operator_cost.",
+                           "The cost of one membership check, in units of cpu_operator_cost.",
                            "The planner evaluates cheap conditions first. -1: the COST of the function itself.",
                            &membership_cost, 2, -1, 1e9, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }

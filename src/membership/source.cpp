@@ -1,25 +1,21 @@
-// Reading sources, and noticing when what was read may be true no longer: relcache invalidations come from DDL, and
-// from the triggers on the tables for DML.
+// Reading sources, and noticing when what was read may no longer hold: relcache invalidations come from DDL, and for
+// DML from the triggers on the tables.
 
 #include "membership/source.hpp"
 
 #include <algorithm>
 
-#include "postgres/as_owner.hpp"
 #include "postgres/with_settings.hpp"
-#include "postgres/condition.hpp"
 #include "context/own_functions.hpp"
 #include "context/plan_marks.hpp"
 #include "membership/group_cache.hpp"
 #include "membership/source_relations.hpp"
+#include "postgres/as_owner.hpp"
 #include "postgres/catalog.hpp"
+#include "postgres/condition.hpp"
 #include "postgres/transaction_end.hpp"
 
 namespace rls_tenant {
-
-uint64 visible_own_changes = 0;
-uint64 answer_stamp = 0;
-bool source_is_busy = false;
 
 namespace {
 
@@ -37,6 +33,8 @@ Source *sources = nullptr;  // those that have been read
 uint64 last_id = 0;
 uint64 invalidations = 0;  // every one, so that a reading notices those that came meanwhile
 bool own_change = false;
+bool busy = false;  // a source is being read or queried
+void (*own_change_watcher)() = nullptr;
 
 bool watches(const Source *source, Oid relid) {
   return std::binary_search(source->watched, source->watched + source->watched_count, relid);
@@ -44,9 +42,7 @@ bool watches(const Source *source, Oid relid) {
 
 void invalidate(Source *source) {
   source->valid = false;
-  if (!own_change) return;  // what others do is told to the next statement
-  visible_own_changes++;
-  answer_stamp = 0;
+  if (own_change) own_change_watcher();  // what others do counts from the next statement on
 }
 
 // A relation has changed; InvalidOid: perhaps any.
@@ -64,11 +60,11 @@ void on_definition_change(Datum, int cache, uint32 hash) {
   for (Source *source = sources; source != nullptr; source = source->next) invalidate(source);
 }
 
-// Raised where a source cannot answer.
+// Raised where a source cannot be used.
 [[noreturn]] void raise_broken(const SourceRow *row, const char *detail) {
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                  errmsg("membership source \"%s\" is not usable", row->name), errdetail("%s", detail),
-                  errhint("Mend the relation, or name another one: rls_tenant.drop_membership(), then "
+                  errmsg("membership source \"%s\" cannot be used", row->name), errdetail("%s", detail),
+                  errhint("Correct the relation, or name another one: rls_tenant.drop_membership(), then "
                           "rls_tenant.add_membership().")));
   pg_unreachable();
 }
@@ -77,14 +73,15 @@ void on_definition_change(Datum, int cache, uint32 hash) {
 Oid column_type(const SourceRow *row, const char *column, const char *role) {
   const AttrNumber attribute = get_attnum(row->relid, column);
   if (attribute <= 0) {
-    raise_broken(row, psprintf("%s has no column %s.", relation_name(row->relid), quote_identifier(column)));
+    raise_broken(row, psprintf("Column %s of %s does not exist.", quote_identifier(column), relation_name(row->relid)));
   }
   Oid type, collation;
   int32 typmod;
   get_atttypetypmodcoll(row->relid, attribute, &type, &typmod, &collation);
   if (OidIsValid(collation) && !get_collation_isdeterministic(collation)) {
-    raise_broken(row, psprintf("The collation of column %s of %s is not deterministic: two %ss could be equal.",
-                               quote_identifier(column), relation_name(row->relid), role));
+    raise_broken(row,
+                 psprintf("The collation of column %s of %s is nondeterministic, so that different %ss could be equal.",
+                          quote_identifier(column), relation_name(row->relid), role));
   }
   return getBaseType(type);
 }
@@ -94,7 +91,7 @@ IdType key_type(const SourceRow *row, const char *column, const char *role) {
   const Oid type = column_type(row, column, role);
   const std::optional<IdType> result = id_type_of(type);
   if (!result) {
-    raise_broken(row, psprintf("Column %s of %s is of type %s; a %s is %s.", quote_identifier(column),
+    raise_broken(row, psprintf("Column %s of %s is of type %s, but a %s must be %s.", quote_identifier(column),
                                relation_name(row->relid), format_type_be(type), role, id_sql_types));
   }
   return *result;
@@ -113,25 +110,26 @@ void check_role_column(const SourceRow *row) {
       return;
     default:
       if (type_is_enum(type)) return;
-      raise_broken(row,
-                   psprintf("Column %s of %s is of type %s; a role is text, varchar, name, an enum or a whole number.",
-                            quote_identifier(row->role_column), relation_name(row->relid), format_type_be(type)));
+      raise_broken(
+          row, psprintf("Column %s of %s is of type %s, but a role must be text, varchar, name, an enum or an integer.",
+                        quote_identifier(row->role_column), relation_name(row->relid), format_type_be(type)));
   }
 }
 
-// What a row comes to. Locks the relation, so that it keeps its name until the transaction ends.
+// What a row amounts to.
 struct Inspection {
   IdType user_type;
   IdType group_type;
-  Reach reach;
+  SourceRelations relations;
   const char *query;
 };
 
+// Locks the relation, so that it keeps its name until the transaction ends.
 Inspection inspect(const SourceRow *row) {
   Relation relation = try_relation_open(row->relid, AccessShareLock);
   if (relation == nullptr) raise_broken(row, "Its relation has been dropped.");
   Inspection result = {};
-  reach_relation(&result.reach, row->relid);
+  add_relation(&result.relations, row->relid);
   result.user_type = key_type(row, row->user_column, "user");
   result.group_type = key_type(row, row->group_column, "group");
   if (row->role_column != nullptr) check_role_column(row);
@@ -143,9 +141,8 @@ Inspection inspect(const SourceRow *row) {
                    row->role_column != nullptr ? quote_identifier(row->role_column) : "");
   appendStringInfo(&query, " FROM %s WHERE %s = $1", relation_name(row->relid), quote_identifier(row->user_column));
   if (row->active != nullptr) {
-    Node *condition = parse_condition(relation, row->active, "active",
-                                      "Write a condition on the relation's columns, such as 'status = ''active'''.");
-    reach_condition(&result.reach, condition);
+    Node *condition = parse_active(relation, row->active);
+    add_condition(&result.relations, condition);
     appendStringInfo(&query, " AND (%s)", deparse_condition(relation, condition));
   }
   result.query = query.data;
@@ -170,14 +167,14 @@ Inspection inspect_as_owner(const SourceRow *row) {
   return result;
 }
 
-// Why answers cannot be kept, if they cannot. Citus changes the shards of a table, on which its triggers are not.
-const char *unkept_because(const Reach *reach) {
+// Why groups cannot be cached, or nullptr. Citus changes the shards of a table, which do not have its triggers.
+const char *not_cached_because(const SourceRelations *relations) {
   if (OidIsValid(get_extension_oid("citus", true))) return "Citus may change its tables where no trigger fires";
   const ListCell *cell;
-  foreach (cell, reach->tables) {
+  foreach (cell, relations->tables) {
     const Oid relid = lfirst_oid(cell);
     if (!has_change_trigger(relid)) {
-      return psprintf("table %s has no trigger %s that fires always", relation_name(relid), change_trigger);
+      return psprintf("table %s has no trigger %s that always fires", relation_name(relid), change_trigger);
     }
   }
   return nullptr;
@@ -203,7 +200,7 @@ SourceRow *row_of(HeapTuple tuple, TupleDesc description) {
   return row;
 }
 
-// The source of that name among those that were read.
+// The link to the source of that name among those that were read.
 Source **link_of(const char *name) {
   Source **link = &sources;
   while (*link != nullptr && strcmp((*link)->name, name) != 0) link = &(*link)->next;
@@ -213,7 +210,7 @@ Source **link_of(const char *name) {
 void forget(Source **link) {
   Source *source = *link;
   *link = source->next;
-  uncache_source(source->id);
+  drop_cached_of_source(source->id);
   if (source->plan != nullptr) SPI_freeplan(source->plan);
   MemoryContextDelete(source->memory);
 }
@@ -230,15 +227,14 @@ Source *read_source(const SourceRow *row) {
   source->relid = row->relid;
   source->user_type = inspection.user_type;
   source->group_type = inspection.group_type;
-  source->has_roles = row->role_column != nullptr;
-  source->asks_clock = inspection.reach.asks_clock;
+  source->depends_on_clock = inspection.relations.depends_on_clock;
   source->query = MemoryContextStrdup(memory, inspection.query);
-  const char *unkept = unkept_because(&inspection.reach);
-  if (unkept != nullptr) source->unkept = MemoryContextStrdup(memory, unkept);
+  const char *reason = not_cached_because(&inspection.relations);
+  if (reason != nullptr) source->not_cached_because = MemoryContextStrdup(memory, reason);
   // The relation, the tables that it reads, the views through which (they can be replaced), and the list of sources
   // itself.
-  List *watched = list_concat_unique_oid(list_make2_oid(row->relid, source_table()), inspection.reach.tables);
-  watched = list_concat_unique_oid(watched, inspection.reach.views);
+  List *watched = list_concat_unique_oid(list_make2_oid(row->relid, source_table()), inspection.relations.tables);
+  watched = list_concat_unique_oid(watched, inspection.relations.views);
   source->watched_count = list_length(watched);
   source->watched = static_cast<Oid *>(MemoryContextAlloc(memory, sizeof(Oid) * list_length(watched)));
   for (int i = 0; i < source->watched_count; i++) source->watched[i] = list_nth_oid(watched, i);
@@ -281,15 +277,20 @@ const SourceRow *source_row(const char *name) {
   return nullptr;
 }
 
-List *check_source(const SourceRow *row) { return inspect_as_owner(row).reach.tables; }
+Node *parse_active(Relation relation, const char *active) {
+  return parse_condition(relation, active, "active",
+                         "Write a condition on the relation's columns, such as 'status = ''active'''.");
+}
+
+List *check_source(const SourceRow *row) { return inspect_as_owner(row).relations.tables; }
 
 Source *find_source(const char *name) {
-  if (source_is_busy) {
+  if (busy) {
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("infinite recursion in membership source \"%s\"", name),
-             errdetail("What it reads asks about memberships itself."),
-             errhint("Give the source's relation and the tables that it reads one owner, and let none of them call "
-                     "is_member() but in policies.")));
+             errdetail("What it reads checks memberships itself."),
+             errhint("Give the source's relation and the tables that it reads one owner, and call is_member() nowhere "
+                     "in them except in policies.")));
   }
   Source **link = link_of(name);
   if (*link != nullptr && (*link)->valid) return *link;
@@ -299,14 +300,14 @@ Source *find_source(const char *name) {
     const SourceRow *row = source_row(name);
     if (row == nullptr) {
       ereport(ERROR,
-              (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no membership source \"%s\"", name),
-               errdetail("Nobody can be a member of it."),
+              (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("membership source \"%s\" does not exist", name),
+               errdetail("A membership check names it."),
                errhint("Add it: SELECT rls_tenant.add_membership(%s, 'relation', 'user_column', 'group_column');",
                        quote_literal_cstr(name))));
     }
     Source *source = nullptr;
     while_busy([&] { source = read_source(row); });
-    // Something changed meanwhile: read again; where that does not end, use this reading for one question.
+    // Something changed meanwhile: read again; where that does not end, use this reading for one lookup.
     if (before != invalidations) {
       if (attempt < 5) {
         MemoryContextDelete(source->memory);
@@ -326,11 +327,22 @@ bool is_ready(const char *name) { return is_known(name) && (*link_of(name))->val
 
 const Source *known_sources() { return sources; }
 
+void while_busy(void (*fn)(void *), void *argument) {
+  busy = true;
+  PG_TRY();
+  { fn(argument); }
+  PG_FINALLY();
+  { busy = false; }
+  PG_END_TRY();
+}
+
 void note_own_change() {
   own_change = true;
   note_transaction();
 }
+
 bool has_own_change() { return own_change; }
+void on_visible_own_change(void (*fn)()) { own_change_watcher = fn; }
 
 namespace {
 
@@ -343,7 +355,7 @@ void at_transaction_event(XactEvent event) {
     case XACT_EVENT_PARALLEL_COMMIT:
     case XACT_EVENT_PARALLEL_ABORT:
       own_change = false;
-      uncache_transaction();
+      drop_cached_of_transaction();
       break;
     default:
       break;
@@ -352,7 +364,7 @@ void at_transaction_event(XactEvent event) {
 
 }  // namespace
 
-void membership_source_init() {
+void source_init() {
   CacheRegisterRelcacheCallback(on_relation_change, 0);
   for (int cache : {PROCOID, ENUMOID, NAMESPACEOID}) CacheRegisterSyscacheCallback(cache, on_definition_change, 0);
   at_end_of_transaction(at_transaction_event);

@@ -1,12 +1,11 @@
 // Membership sources: the relations that say who is in which group, as rls_tenant.membership_source lists them.
 #pragma once
 
-#include "context/context.hpp"
-#include "membership/group_set.hpp"
+#include "context/id_type.hpp"
 
 namespace rls_tenant {
 
-void membership_source_init();
+void source_init();
 
 // One row of the table membership_source.
 struct SourceRow {
@@ -18,7 +17,7 @@ struct SourceRow {
   const char *active;       // nullptr: every row
 };
 
-// A source as it was read and found good. Whatever may change its answers takes `valid` away, and it is read anew.
+// A source as it was read and found good. Whatever may change its groups clears `valid`, and it is read again.
 struct Source {
   Source *next;
   uint64 id;  // of this reading: no other has it
@@ -26,10 +25,9 @@ struct Source {
   Oid relid;
   IdType user_type;
   IdType group_type;
-  bool has_roles;
-  bool asks_clock;
-  const char *unkept;  // why its answers are not kept, or nullptr
-  Oid *watched;        // the relations whose changes matter, sorted
+  bool depends_on_clock;
+  const char *not_cached_because;  // why its groups are not kept from one statement to the next, or nullptr
+  Oid *watched;                    // the relations whose changes matter, sorted
   int watched_count;
   bool valid;
   SPIPlanPtr plan;  // of its query; nullptr until it is needed
@@ -37,30 +35,24 @@ struct Source {
   MemoryContext memory;
 };
 
-// The source of that name; an error where there is none, or none that is good any more. Valid to the next call.
+// The source of that name; an error if there is none, or it is not usable any more. Valid until the next call.
 Source *find_source(const char *name);
 
-// Whether a source has been read in this session, and whether what was read is good.
+// Whether a source has been read in this session, and whether what was read is still valid.
 bool is_known(const char *name);
 bool is_ready(const char *name);
 
 // What the session has read so far; linked by next.
 const Source *known_sources();
 
-// Whether a source is being read or asked. What runs meanwhile must not ask: it would never end, and would take from
-// memory what is in use.
-extern bool source_is_busy;
+// Runs fn while no source can be found: what a source reads must not ask for memberships, since that would never end,
+// and would free what is in use.
+void while_busy(void (*fn)(void *), void *argument);
 
-// Runs fn while sources are busy. Not inline: see run_watched.
 template <typename Fn>
-__attribute__((noinline)) void while_busy(const Fn &fn) {
+void while_busy(const Fn &fn) {
   static_assert(jump_safe<Fn>);
-  source_is_busy = true;
-  PG_TRY();
-  { fn(); }
-  PG_FINALLY();
-  { source_is_busy = false; }
-  PG_END_TRY();
+  while_busy([](void *argument) { (*static_cast<const Fn *>(argument))(); }, const_cast<Fn *>(&fn));
 }
 
 // The rows of membership_source, as SourceRows, by name.
@@ -72,16 +64,18 @@ const SourceRow *source_row(const char *name);
 // Checks that a row makes a source; an error if not. Gives the tables to be watched, as OIDs.
 List *check_source(const SourceRow *row);
 
+// `active` as an expression on the relation; an error if it is not a condition.
+Node *parse_active(Relation relation, const char *active);
+
 // The table membership_source; an error where the extension is too old to have it.
 Oid source_table();
 
-// That the transaction itself has changed memberships. From then on nothing it finds is kept.
+// The transaction itself has changed memberships. From then on nothing that it finds is cached.
 void note_own_change();
 bool has_own_change();
-// Counts own changes that have become visible to the transaction's next command.
-extern uint64 visible_own_changes;
-// Changes with every statement; 0 where an own change has become visible since. What was answered under a stamp is good
-// as long as this is the same.
-extern uint64 answer_stamp;
+
+// Has fn called when a change of the transaction's own becomes visible to its next command. It may do nothing that can
+// fail.
+void on_visible_own_change(void (*fn)());
 
 }  // namespace rls_tenant

@@ -1,12 +1,12 @@
-// Adding and dropping sources, the trigger that tells of changes, and what a DBA asks about sources.
+// Adding and dropping sources, the trigger that makes changes known, and what a DBA asks about sources.
 
-#include "postgres/as_owner.hpp"
-#include "postgres/subtransaction.hpp"
-#include "postgres/condition.hpp"
-#include "membership/source_relations.hpp"
 #include "membership/source.hpp"
+#include "membership/source_relations.hpp"
+#include "postgres/as_owner.hpp"
 #include "postgres/catalog.hpp"
+#include "postgres/condition.hpp"
 #include "postgres/statements.hpp"
+#include "postgres/subtransaction.hpp"
 
 namespace rls_tenant {
 
@@ -26,8 +26,8 @@ const char *name_argument(FunctionCallInfo fcinfo, int argument) {
 
 void check_name(const char *name) {
   if (*name == '\0' || strlen(name) >= NAMEDATALEN) {
-    refuse_argument(ERRCODE_INVALID_PARAMETER_VALUE, "invalid name of a membership source",
-                    psprintf("It has 1 to %d bytes.", NAMEDATALEN - 1));
+    refuse_argument(ERRCODE_INVALID_PARAMETER_VALUE, "invalid name for a membership source",
+                    psprintf("A name has 1 to %d bytes.", NAMEDATALEN - 1));
   }
 }
 
@@ -35,7 +35,7 @@ void check_owner(const SourceRow *row) {
   if (compat::owns_relation(row->relid, GetUserId())) return;
   ereport(ERROR,
           (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of relation %s", relation_name(row->relid)),
-           errdetail("Its owner's rights are what the source \"%s\" is asked with.", row->name),
+           errdetail("Membership source \"%s\" is queried with its owner's privileges.", row->name),
            errhint("Call this as the owner, or as a member of that role.")));
 }
 
@@ -56,10 +56,9 @@ void write_sources(const char *sql, const char *const *arguments, int count) {
   });
 }
 
-void add_statement(List **statements, Oid relid, const char *sql) {
-  Statement *statement = static_cast<Statement *>(palloc(sizeof(Statement)));
-  *statement = {relid, sql};
-  *statements = lappend(*statements, statement);
+void run_on_table(Oid relid, const char *sql) {
+  Statement statement = {relid, sql};
+  run_statements(list_make1(&statement));
 }
 
 // Whether a table is a partition that has its triggers from one of these tables.
@@ -69,49 +68,38 @@ bool has_it_from_table(List *tables, Oid relid) {
 
 // Gives the tables their triggers. Partitions get them with their table, at any time.
 void make_triggers(List *tables) {
-  List *statements = NIL;
   const ListCell *cell;
   foreach (cell, tables) {
     const Oid relid = lfirst_oid(cell);
     if (has_change_trigger(relid) || has_it_from_table(tables, relid)) continue;
-    add_statement(&statements, relid,
-                  psprintf("CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE "
-                           "FUNCTION rls_tenant.note_membership_change()",
-                           change_trigger, relation_name(relid)));
-    add_statement(&statements, relid,
-                  psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation_name(relid), change_trigger));
+    run_on_table(relid, psprintf("CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW "
+                                 "EXECUTE FUNCTION rls_tenant.note_membership_change()",
+                                 change_trigger, relation_name(relid)));
   }
-  run_statements(statements);
-  CommandCounterIncrement();
   foreach (cell, tables) {
     const Oid relid = lfirst_oid(cell);
-    if (has_change_trigger(relid)) continue;  // a partition's own may have been disabled
-    List *enable = NIL;
-    add_statement(&enable, relid,
-                  psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation_name(relid), change_trigger));
-    run_statements(enable);
+    if (has_change_trigger(relid)) continue;  // with its table's; a partition's own may have been disabled
+    run_on_table(relid, psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation_name(relid), change_trigger));
   }
 }
 
-// Takes the triggers from tables that no other source reads.
+// Takes the triggers from tables that no other source reads. Where that cannot be told they stay, which does no harm.
 void drop_triggers(const SourceRow *dropped) {
   List *tables = NIL;
-  if (in_subtransaction([&] { tables = check_source(dropped); }) != nullptr) return;  // a trigger too many does no harm
+  if (in_subtransaction([&] { tables = check_source(dropped); }) != nullptr) return;
   List *rows = source_rows();
   const ListCell *cell;
   foreach (cell, rows) {
+    const SourceRow *row = static_cast<const SourceRow *>(lfirst(cell));
     List *others = NIL;
-    if (in_subtransaction([&] { others = check_source(static_cast<const SourceRow *>(lfirst(cell))); }) != nullptr)
-      return;
+    if (in_subtransaction([&] { others = check_source(row); }) != nullptr) return;
     tables = list_difference_oid(tables, others);
   }
-  List *statements = NIL;
   foreach (cell, tables) {
     const Oid relid = lfirst_oid(cell);
     if (!has_change_trigger(relid) || has_it_from_table(tables, relid)) continue;
-    add_statement(&statements, relid, psprintf("DROP TRIGGER %s ON %s", change_trigger, relation_name(relid)));
+    run_on_table(relid, psprintf("DROP TRIGGER %s ON %s", change_trigger, relation_name(relid)));
   }
-  run_statements(statements);
 }
 
 }  // namespace
@@ -121,7 +109,7 @@ RT_FUNCTION(rls_tenant_add_membership) {
   for (int i = 0; i < 4; i++) {
     if (PG_ARGISNULL(i)) {
       refuse_argument(ERRCODE_NULL_VALUE_NOT_ALLOWED, "a membership source needs a name, a relation and two columns",
-                      "One of them is NULL.");
+                      "One of these arguments is null.");
     }
   }
   SourceRow row = {};
@@ -133,20 +121,18 @@ RT_FUNCTION(rls_tenant_add_membership) {
   check_name(row.name);
   Relation relation = try_relation_open(row.relid, AccessShareLock);
   if (relation == nullptr) {
-    refuse_argument(ERRCODE_UNDEFINED_TABLE, psprintf("there is no relation with OID %u", row.relid),
+    refuse_argument(ERRCODE_UNDEFINED_TABLE, psprintf("relation with OID %u does not exist", row.relid),
                     "A membership source is a table or a view.");
   }
   check_owner(&row);
   if (source_row(row.name) != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("there is a membership source \"%s\" already", row.name),
+    ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("membership source \"%s\" already exists", row.name),
                     errdetail("Policies may rely on it."),
-                    errhint("SELECT rls_tenant.drop_membership(%s); in the same transaction replaces it.",
+                    errhint("To replace it, first run SELECT rls_tenant.drop_membership(%s); in the same transaction.",
                             quote_literal_cstr(row.name))));
   }
   if (!PG_ARGISNULL(5)) {  // as the caller means it; from here on as it is stored
-    Node *condition = parse_condition(relation, text_to_cstring(PG_GETARG_TEXT_PP(5)), "active",
-                                      "Write a condition on the relation's columns, such as 'status = ''active'''.");
-    row.active = deparse_condition(relation, condition);
+    row.active = deparse_condition(relation, parse_active(relation, text_to_cstring(PG_GETARG_TEXT_PP(5))));
   }
   relation_close(relation, NoLock);
   List *tables = check_source(&row);
@@ -165,23 +151,23 @@ RT_FUNCTION(rls_tenant_drop_membership) {
   const char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
   const SourceRow *row = source_row(name);
   if (row == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no membership source \"%s\"", name),
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("membership source \"%s\" does not exist", name),
                     errdetail("Nothing was dropped."), errhint("SELECT name FROM rls_tenant.membership_sources();")));
   }
   if (get_rel_relkind(row->relid) != '\0') check_owner(row);
   write_sources("DELETE FROM rls_tenant.membership_source WHERE name = $1", &name, 1);
-  CommandCounterIncrement();
   drop_triggers(row);
   PG_RETURN_VOID();
 }
 
-// The row trigger on the tables that sources read, and on the table of sources. Before the change, so that nothing
-// found in between is kept; the message goes out when the transaction commits.
+// The row trigger on the tables that sources read, and on the table of sources. It runs before the change, so that
+// nothing found in between is cached; the invalidation is sent when the transaction commits.
 RT_FUNCTION(rls_tenant_note_membership_change) {
   if (!CALLED_AS_TRIGGER(fcinfo)) {
     ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                    errmsg("note_membership_change() is a trigger function"), errdetail("It was called otherwise."),
-                    errhint("rls_tenant.add_membership() makes the trigger.")));
+                    errmsg("note_membership_change() is a trigger function"),
+                    errdetail("It was not called by the trigger manager."),
+                    errhint("rls_tenant.add_membership() creates its trigger.")));
   }
   const TriggerData *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
   note_own_change();
@@ -189,7 +175,7 @@ RT_FUNCTION(rls_tenant_note_membership_change) {
   return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
 }
 
-// membership_sources(): one row each, and whether its answers are kept.
+// membership_sources(): one row each, and whether its groups are cached.
 RT_FUNCTION(rls_tenant_membership_sources) {
   InitMaterializedSRF(fcinfo, 0);
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
@@ -197,18 +183,17 @@ RT_FUNCTION(rls_tenant_membership_sources) {
   const ListCell *cell;
   foreach (cell, rows) {
     const SourceRow *row = static_cast<const SourceRow *>(lfirst(cell));
-    const char *unkept = nullptr;
+    const char *not_cached_because = nullptr;
     const char *problem = in_subtransaction([&] {
       const Source *source = find_source(row->name);
-      if (source->unkept != nullptr) {
-        unkept = pstrdup(source->unkept);
-      } else if (source->asks_clock) {
-        unkept = "it asks the clock: kept for one transaction";
+      if (source->not_cached_because != nullptr) {
+        not_cached_because = pstrdup(source->not_cached_because);
+      } else if (source->depends_on_clock) {
+        not_cached_because = "it depends on the clock: cached for one transaction";
       }
     });
-    const bool kept = problem == nullptr && unkept == nullptr;
-    const char *detail = problem != nullptr ? problem : unkept;
-    Datum values[4] = {CStringGetTextDatum(row->name), ObjectIdGetDatum(row->relid), BoolGetDatum(kept),
+    const char *detail = problem != nullptr ? problem : not_cached_because;
+    Datum values[4] = {CStringGetTextDatum(row->name), ObjectIdGetDatum(row->relid), BoolGetDatum(detail == nullptr),
                        detail != nullptr ? CStringGetTextDatum(detail) : static_cast<Datum>(0)};
     bool nulls[4] = {false, false, false, detail == nullptr};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

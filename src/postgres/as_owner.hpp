@@ -17,14 +17,18 @@ void as_role(Oid role, int security, Fn fn) {
   SetUserIdAndSecContext(user, before);
 }
 
-// Runs fn as the relation's owner.
-template <typename Fn>
-void as_owner(Oid relid, int security, Fn fn) {
-  static_assert(jump_safe<Fn>);
+// The owner of a relation; InvalidOid: there is no such relation.
+inline Oid relation_owner(Oid relid) {
   Oid owner = InvalidOid;
   with_syscache(RELOID, ObjectIdGetDatum(relid),
                 [&](HeapTuple tuple) { owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner; });
-  as_role(owner, security, fn);
+  return owner;
+}
+
+// Runs fn as the relation's owner.
+template <typename Fn>
+void as_owner(Oid relid, int security, Fn fn) {
+  as_role(relation_owner(relid), security, fn);
 }
 
 }  // namespace rls_tenant

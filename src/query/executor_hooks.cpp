@@ -5,6 +5,7 @@
 
 #include "query/error_detail.hpp"
 #include "context/own_functions.hpp"
+#include "membership/lookup.hpp"
 #include "membership/parallel.hpp"
 #include "context/pinned_context.hpp"
 #include "query/plan_constant.hpp"
@@ -22,7 +23,7 @@ struct Running {
   Running *outer;
   SettingSet read;      // by its functions' queries
   const char *held_by;  // the cursor that keeps its rows after the transaction, or nullptr
-  StatementAnswers answers;
+  StatementScope scope;
 };
 Running *running = nullptr;  // the innermost
 
@@ -44,8 +45,8 @@ struct Binding {
   SettingSet own;                             // those that its own plan reads: they hold still while it runs
   bool holds_rows;                            // by its own plan or its functions', not by what workers may do
   const ContextValue *values[setting_count];  // copies of this transaction; nullptr: unset
-  Pin *told;                                  // by membership sources, to its runs
-  const ContextValue *told_user;              // the user of the context then
+  StatementGroups *given;                     // by membership sources, to its runs
+  const ContextValue *given_user;             // the user of the context then
   bool hands_down;                            // its workers ask about memberships
   MemoryContextCallback at_end;
 };
@@ -62,7 +63,7 @@ void link_binding(Binding *binding) {
 
 void unlink_binding(void *argument) {
   Binding *binding = static_cast<Binding *>(argument);
-  release_pins(&binding->told);
+  release_statement_groups(&binding->given);
   *binding->link = binding->next;
   if (binding->next != nullptr) binding->next->link = binding->link;
 }
@@ -142,11 +143,11 @@ void start(QueryDesc *query, int flags) {
 }
 
 // Refuses to hand out what was chosen by memberships for another user, or by such as have ended.
-void check_told(const Binding *binding) {
-  if (binding->told == nullptr) return;
+void check_given(const Binding *binding) {
+  if (binding->given == nullptr) return;
   const ContextValue *now = present_context(Setting::user);
-  if (!same_context_value(binding->told_user, now)) raise_context_changed(Setting::user, binding->told_user, now);
-  check_told_answers(binding->told);
+  if (!same_context_value(binding->given_user, now)) raise_context_changed(Setting::user, binding->given_user, now);
+  check_given_groups(binding->given);
 }
 
 // Refuses to go on for another tenant than the one the query was started for.
@@ -181,10 +182,10 @@ void bind_late(QueryDesc *query, Binding *binding, SettingSet read) {
   if (binding == &bound) bind(query, bound);
 }
 
-// What the functions of a run have read, and what membership sources have told it and them.
+// What the functions of a run have read, and what membership sources have given it and them.
 struct Watched {
   SettingSet read;
-  Pin *told;
+  StatementGroups *given;
 };
 
 // Runs part of a query. Not inline: its caller's variables must not be in registers that the jump of an error restores.
@@ -193,11 +194,11 @@ __attribute__((noinline)) Watched run_watched(const Binding *binding, const Fn &
   static_assert(jump_safe<Fn>);
   const SettingSet settings = binding != nullptr ? binding->own : 0;
   Running here = {running, 0, holding_cursor(), {}};
-  Pin *volatile told = nullptr;
+  StatementGroups *volatile given = nullptr;
   volatile bool done = false;
   running = &here;
   context_running(settings, 1);
-  enter_statement(&here.answers);
+  enter_statement(&here.scope);
   PG_TRY();
   {
     part();
@@ -207,28 +208,28 @@ __attribute__((noinline)) Watched run_watched(const Binding *binding, const Fn &
   {
     running = here.outer;
     context_running(settings, -1);
-    leave_statement(&here.answers, done ? const_cast<Pin **>(&told) : nullptr);
+    leave_statement(&here.scope, done ? const_cast<StatementGroups **>(&given) : nullptr);
   }
   PG_END_TRY();
-  return {here.read, told};
+  return {here.read, given};
 }
 
-// Remembers what a run was told for the next one: its rows may be kept for a later FETCH.
-void keep_told(QueryDesc *query, Pin *told) {
-  if (told == nullptr) return;
+// Remembers what a run was given for the next one: its rows may be kept for a later FETCH.
+void keep_given(QueryDesc *query, StatementGroups *given) {
+  if (given == nullptr) return;
   Binding *binding = find_binding(query);
   if (binding == nullptr) {
     bind(query, {});
     binding = bindings;
   }
-  merge_pins(&binding->told, &told);
+  merge_statement_groups(&binding->given, &given);
   const ContextValue *user = present_context(Setting::user);
-  binding->told_user = nullptr;
+  binding->given_user = nullptr;
   if (user != nullptr) {
     const size_t size = context_value_size(user->length());
     void *copy = MemoryContextAlloc(query->estate->es_query_cxt, size);
     memcpy(copy, user, size);
-    binding->told_user = static_cast<const ContextValue *>(copy);
+    binding->given_user = static_cast<const ContextValue *>(copy);
   }
 }
 
@@ -238,18 +239,19 @@ void run(RT_EXECUTOR_RUN_PARAMETERS) {
   Binding *binding = find_binding(query);
   if (binding != nullptr) check_binding(binding);
   const Watched watched = run_watched(binding, [&] {
-    if (binding != nullptr) check_told(binding);
-    const HandedDown handed = binding != nullptr && binding->hands_down ? hand_down_answers() : HandedDown{};
+    if (binding != nullptr) check_given(binding);
+    const HandedDown handed =
+        binding != nullptr && binding->hands_down ? hand_down_groups(groups_of_known_sources()) : HandedDown{};
     with_error_detail(query, [&] { next(RT_EXECUTOR_RUN_ARGUMENTS); });
     end_hand_down(handed);
   });
-  keep_told(query, watched.told);
-  if (watched.told != nullptr) refuse_held_rows();
+  keep_given(query, watched.given);
+  if (watched.given != nullptr) refuse_held_rows();
   if (watched.read != 0) bind_late(query, find_binding(query), watched.read);
 }
 
 // Data-modifying WITH queries that nobody reads, and AFTER triggers, run here. So does the closing of a cursor, which
-// must succeed under whatever context: no answer is asked for.
+// must succeed under whatever context: no groups are asked for.
 void finish(QueryDesc *query) {
   const auto next = previous_finish != nullptr ? previous_finish : standard_ExecutorFinish;
   if (query->operation == CMD_SELECT && query->estate->es_auxmodifytables == NIL) {  // nothing is left to run
@@ -257,7 +259,7 @@ void finish(QueryDesc *query) {
     return;
   }
   Watched watched = run_watched(find_binding(query), [&] { with_error_detail(query, [&] { next(query); }); });
-  release_pins(&watched.told);
+  release_statement_groups(&watched.given);
 }
 
 }  // namespace

@@ -43,12 +43,12 @@ const char *setting_words(Setting setting) {
 // What the session knows of a source, and of the user of the context by it.
 const char *source_words(const Source *source) {
   if (!source->valid) return "something that it reads has changed: the next check reads it again";
-  if (source->unkept != nullptr) return psprintf("groups are not cached: %s", source->unkept);
+  if (source->not_cached_because != nullptr) return psprintf("groups are not cached: %s", source->not_cached_because);
   const ContextValue *user = present_context(Setting::user);
   if (user == nullptr) return "groups are cached; no user is set";
-  const HeldAnswer *held = cached_answer({source->id, user->bytes(), static_cast<uint32>(user->length())});
-  if (held == nullptr) return psprintf("groups are cached; none of user \"%s\" yet", user->bytes());
-  return psprintf("groups are cached; those of user \"%s\": %u", user->bytes(), held->answer->count);
+  const CachedGroups *cached = find_cached_groups({source->id, user->bytes(), static_cast<uint32>(user->length())});
+  if (cached == nullptr) return psprintf("groups are cached; none of user \"%s\" yet", user->bytes());
+  return psprintf("groups are cached; those of user \"%s\": %u", user->bytes(), cached->groups->count);
 }
 
 // Which values of the context cached plans hold.
@@ -85,7 +85,7 @@ RT_FUNCTION(rls_tenant_explain_context) {
   const CacheFigures figures = cache_figures();
   put(result, "memberships",
       psprintf(INT64_FORMAT " users cached; " UINT64_FORMAT " queries to sources since the session began",
-               figures.users, membership_fills()));
+               figures.users, membership_queries()));
   for (const Source *source = known_sources(); source != nullptr; source = source->next) {
     put(result, psprintf("membership source \"%s\"", source->name), source_words(source));
   }

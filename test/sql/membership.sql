@@ -1,4 +1,4 @@
--- Membership sources: what can be one, what is_member() and its kin answer, and what they refuse.
+-- Membership sources: what can be one, what is_member() and the other functions return, and what they refuse.
 \set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
@@ -25,7 +25,7 @@ RESET ROLE;
 SELECT name, relation, user_column, group_column, role_column, active FROM rls_tenant.membership_source;
 SELECT * FROM rls_tenant.membership_sources();
 
--- The application has no right on the table, and gets right answers.
+-- The application has no right on the table, and gets the right groups.
 SET ROLE regress_membership_app;
 SELECT count(*) FROM member;
 BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(1));
@@ -42,7 +42,7 @@ COMMIT;
 BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(98));
 SELECT rls_tenant.member_groups_uuid(), rls_tenant.is_member(u(10)), rls_tenant.member_role(u(10)) IS NULL;
 COMMIT;
--- A check of a user whose answer is kept puts no query.
+-- A check of a user whose groups are cached runs no query.
 SELECT queries AS before FROM rls_tenant.membership_cache() \gset
 BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(1));
 SELECT rls_tenant.is_member(u(10));
@@ -174,7 +174,7 @@ BEGIN; ALTER TABLE member RENAME TO member_old; CREATE TABLE member (LIKE member
 SELECT rls_tenant.set_context(u(99), NULL, u(1)); SELECT rls_tenant.is_member(u(10)), rls_tenant.is_member(u(77)); ROLLBACK;
 RESET ROLE;
 BEGIN; ALTER SCHEMA membership RENAME TO membership_old; SELECT rls_tenant.set_context(membership_old.u(99), NULL, membership_old.u(1)); SELECT rls_tenant.is_member(membership_old.u(10)); ROLLBACK;
--- A function that is replaced, and a label that is renamed, change answers that are kept.
+-- A function that is replaced, and a label that is renamed, change groups that are cached.
 BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(1)); SELECT rls_tenant.is_member(u(10), 'late'); COMMIT;
 CREATE OR REPLACE FUNCTION immutable(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$SELECT $1 = 'gone'$$;
 BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(1)); SELECT rls_tenant.is_member(u(10), 'late'), rls_tenant.is_member(u(12), 'late'); COMMIT;
@@ -184,7 +184,7 @@ BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(1)); SELECT rls_tenant.membe
 SET ROLE regress_membership_owner;
 SELECT rls_tenant.drop_membership('late'), rls_tenant.drop_membership('late_view');
 
--- The clock: kept for one transaction, in which it stands still. Its days are UTC's, whatever the session says.
+-- The clock: cached for one transaction, in which it stands still. Its days are UTC's, whatever the session says.
 SELECT rls_tenant.add_membership('timed', 'member', 'user_id', 'tenant_id', NULL, 'expires_at > now() AND expires_on >= CURRENT_DATE');
 RESET ROLE;
 SELECT * FROM rls_tenant.membership_sources();
@@ -225,7 +225,7 @@ SELECT s, rls_tenant.is_member('a', s) FROM unnest('{words,words}'::text[]) s;
 ROLLBACK;
 RESET ROLE;
 
--- A partition alone, and inheritance children, can be sources; a child that comes later is not told of, so nothing is kept.
+-- A partition alone, and inheritance children, can be sources; a child that comes later has no trigger, so nothing is cached.
 CREATE TABLE split (user_id int, g int) PARTITION BY LIST (g);
 CREATE TABLE split_1 PARTITION OF split FOR VALUES IN (1, 2);
 SELECT rls_tenant.add_membership('part', 'split_1', 'user_id', 'g');
@@ -241,7 +241,7 @@ SELECT name, cached, detail FROM rls_tenant.membership_sources() WHERE relation 
 SELECT rls_tenant.drop_membership('part'), rls_tenant.drop_membership('split'), rls_tenant.drop_membership('parent');
 SELECT tgrelid::regclass FROM pg_trigger WHERE tgfoid = 'rls_tenant.note_membership_change'::regproc AND tgrelid::regclass::text IN ('split', 'split_1', 'split_3', 'parent', 'child');
 
--- The cache has a bound; without room answers are asked for each statement, and are as right.
+-- The cache has a bound; without room each statement runs a query, with the same result.
 SET rls_tenant.membership_cache_size = '2kB';
 BEGIN; SELECT rls_tenant.set_context(u(99), NULL, u(1)); SELECT rls_tenant.is_member(u(10)); COMMIT;
 DO $$ BEGIN FOR i IN 1..50 LOOP PERFORM rls_tenant.set_context(u(99), NULL, u(i)), rls_tenant.is_member(u(10)); COMMIT; END LOOP; END $$;

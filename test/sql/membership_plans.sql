@@ -195,7 +195,7 @@ SET LOCAL rls_tenant.membership_cost = 5;
 EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
 SET LOCAL rls_tenant.membership_cost = 0;
 EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
--- A check is not leakproof: an error of its source must not tell of rows that a policy hides.
+-- A check is not leakproof: an error of its source must not reveal rows that a policy hides.
 SELECT * FROM ordered WHERE rls_tenant.is_member(119, CASE WHEN tenant_id = 3 THEN note ELSE 'tenant' END);
 -- What is not leakproof waits, whatever it costs.
 SET LOCAL rls_tenant.membership_cost = 1000;
@@ -210,7 +210,7 @@ EXPLAIN (COSTS OFF) SELECT * FROM ordered WHERE tenant_id = 3;
 ROLLBACK;
 SET rls_tenant.membership_cost = -2;
 
--- Parallel plans: workers are told what their leader was told.
+-- Parallel plans: workers are given what their leader was given.
 BEGIN;
 SET LOCAL rls_tenant.user_id = '17';
 SET LOCAL max_parallel_workers_per_gather = 2;

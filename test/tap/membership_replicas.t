@@ -109,7 +109,7 @@ sub changes {
   $_->disconnect for @apps;
 }
 
-# What is kept is kept there, too.
+# What is cached is cached there, too.
 sub keeps {
   my ($app, $label) = @_;
   begin($app);
@@ -119,7 +119,7 @@ sub keeps {
   $app->do('COMMIT');
   begin($app);
   seen($app);
-  is(queries($app), $before, "$label: answers are kept");
+  is(queries($app), $before, "$label: groups are cached");
   $app->do('COMMIT');
 }
 
@@ -177,7 +177,7 @@ sub truncated {
 }
 truncated('sub', app($subscriber, 'there'), 'logical');
 
-# Without a trigger that fires in the apply worker nothing is kept.
+# Without a trigger that fires in the apply worker nothing is cached.
 my $app = app($subscriber, 'there');
 begin($app);
 seen($app);

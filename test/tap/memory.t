@@ -1,4 +1,4 @@
-# What a session does over and over must not let it grow: refused settings, memberships asked anew after each change,
+# What a session does over and over must not let it grow: refused settings, memberships queried again after each change,
 # users who come and go, cursors.
 
 use strict;
