@@ -397,7 +397,11 @@ membership_times() {
 
 membership_table() {
   wire_table '' wire "$member_rows"
-  [ "$large_rows" = 0 ] || wire_table large_ large "$large_rows"
+  if [ "$large_rows" != 0 ]; then
+    sized membership "$large_rows"
+    wire_table large_ large "$large_rows"
+    sized membership "$member_rows"
+  fi
   case_table
   flat_table
   fill_table

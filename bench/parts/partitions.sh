@@ -41,20 +41,27 @@ count_partitions() {
 partitions_table() {
   local count variant protocol cells shown
   for count in $partition_counts; do
-    for protocol in simple prepared; do count_partitions "$count" $protocol; done
+    for protocol in simple prepared; do
+      count_partitions "$count" $protocol
+      for variant in $partition_variants; do
+        plotted partitions "$protocol" "$count" "$variant" \
+          "$(ratio "${cost[$variant $count $protocol]}" "${cost[handwritten $count $protocol]}")"
+      done
+    done
   done
-  table partitions "Instructions per transaction that reads 20 of 20,000 rows of a partitioned table" "" \
-    "simple protocol" ratio prepared ratio
   for count in $partition_counts; do
+    [ "$count" -le 128 ] || large[partitions]='--large '
+    table partitions "Instructions per transaction that reads 20 of 20,000 rows of a table of $(grouped "$count") partitions" "" \
+      "simple protocol" ratio prepared ratio
     for variant in $partition_variants; do
       cells=()
       for protocol in simple prepared; do
         shown=$(ratio "${cost[$variant $count $protocol]}" "${cost[handwritten $count $protocol]}")
-        plotted partitions "$protocol" "$count" "$variant" "$shown"
         [ "$variant" != protected ] || shown=$(judged "$shown" 1.03)
         cells+=("$(grouped "${cost[$variant $count $protocol]}")" "$shown")
       done
-      row "$count partitions: ${title[$variant]}" "${cells[@]}"
+      row "${title[$variant]}" "${cells[@]}"
     done
   done
+  large[partitions]=  # all are in one plot
 }
