@@ -65,8 +65,8 @@ build() {
 start_cluster() {
   unset PGOPTIONS PGSERVICE PGPASSWORD PGSSLMODE PGHOSTADDR
   export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGDATA=$work/data
-  as_server "$PG_BIN/initdb" -D "$PGDATA" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$work/initdb.log" 2>&1 ||
-    { cat "$work/initdb.log" >&2; die "initdb failed"; }
+  as_server "$PG_BIN/initdb" -D "$PGDATA" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync \
+    >"$work/initdb.log" 2>&1 || { cat "$work/initdb.log" >&2; die "initdb failed"; }
   {
     echo "listen_addresses = ''"
     echo "unix_socket_directories = '$work'"

@@ -27,7 +27,8 @@ test_packages() {
   if [[ $parts == *' pgtap '* ]]; then packages+=(libtap-parser-sourcehandler-pgtap-perl); fi
   if [[ $parts == *' tap '* ]]; then
     packages+=(perl libdbd-pg-perl libxml-libxml-perl pgbouncer clang shellcheck binutils
-      python3-alembic python3-django python3-psycopg2 gunicorn python3-fastapi python3-sqlalchemy python3-asyncpg uvicorn
+      python3-alembic python3-django python3-psycopg2 gunicorn
+      python3-fastapi python3-sqlalchemy python3-asyncpg uvicorn
       default-jdk-headless libpostgresql-jdbc-java libhikaricp-java libgoogle-gson-java)
     command -v node >/dev/null || packages+=(nodejs npm)  # a machine may have its own
   fi
@@ -45,8 +46,8 @@ apt_get() {
   local attempt status output
   for ((attempt = 1; attempt <= 60; attempt++)); do
     status=0
-    output=$(as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 "$@" 2>&1 </dev/null) ||
-      status=$?
+    output=$(as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive \
+      apt-get -qq -o DPkg::Lock::Timeout=600 "$@" 2>&1 </dev/null) || status=$?
     if [ "$status" = 0 ] || ! grep -qE 'Could not get lock .*/(lists|archives)/lock' <<<"$output"; then break; fi
     [ "$attempt" != 1 ] || say "waiting for another process that uses apt"
     sleep 10

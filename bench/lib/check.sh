@@ -3,7 +3,10 @@
 
 expected_ratios=$top/bench/expected_ratios
 
-check_roughly() { partition_counts=128 registry_rows=500000 partition_variants='handwritten protected' registry_variants=$partition_variants; }
+check_roughly() {
+  partition_counts=128 registry_rows=500000
+  partition_variants='handwritten protected' registry_variants=$partition_variants
+}
 check_load() { each load partitions registry; }
 
 # queue_expected SUBJECT PROTOCOL VARIANT: one variant of an expected ratio, to be counted as cost[SUBJECT PROTOCOL

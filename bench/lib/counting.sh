@@ -50,11 +50,13 @@ count_queued() {
   rm -f "$out".* "$work"/answers.*
   as_server valgrind --tool=callgrind --callgrind-out-file="$out" --dump-before=pg_sleep \
     "$PG_BIN/postgres" --single -D "$PGDATA" -c session_preload_libraries="$1" -c jit=off postgres \
-    <"$work/input" >"$work/answers" 2>"$work/single.log" || { tail -20 "$work/single.log" >&2; die "the server failed"; }
+    <"$work/input" >"$work/answers" 2>"$work/single.log" ||
+    { tail -20 "$work/single.log" >&2; die "the server failed"; }
   if grep -E 'ERROR:|WARNING:|FATAL:' "$work/single.log" >&2; then die "a statement failed"; fi
   awk -v out="$work/answers." '{ print >(out (1 + int(marks / 2))) } /pg_sleep = "/ { marks++ }' "$work/answers"
   for ((i = 0; i < ${#queued[@]}; i++)); do
-    cost[${queued[i]}]=$(($(sed -n 's/^totals: //p' "$out.$((2 * i + 2))") / queued_steady[i]))  # the part between its marks
+    # The part between its marks.
+    cost[${queued[i]}]=$(($(sed -n 's/^totals: //p' "$out.$((2 * i + 2))") / queued_steady[i]))
   done
   queued=() queued_steady=()
   rm "$work/input"
@@ -70,7 +72,8 @@ count() {
 # returned what their tenants must see.
 check_sums() {
   awk -v count="$1" '{ sum[NR - 1] = $2 } END { for (i = 0; i < count; i++) print sum[i % NR] }' "$work/tenants" |
-    cmp -s - <(sed -n 's/^.*sum = "\([0-9]*\)".*/\1/p' "$work/answers.${2:-1}") || die "a tenant sees other rows than its own"
+    cmp -s - <(sed -n 's/^.*sum = "\([0-9]*\)".*/\1/p' "$work/answers.${2:-1}") ||
+    die "a tenant sees other rows than its own"
 }
 
 # --- Over the wire
@@ -94,7 +97,8 @@ count_wire() {
   for ((i = 0; i < $3 + $4; i++)); do
     [ "$i" != "$3" ] || echo 'SELECT pg_sleep(0);'
     transaction=${sent//@/$i}
-    printf '%s\n' "\set r $(row_of "$i")" 'BEGIN;' "${set_local//@/${tenants[i % ${#tenants[@]}]}}" "${transaction//'#'/:r};" 'ROLLBACK;'
+    printf '%s\n' "\set r $(row_of "$i")" 'BEGIN;' "${set_local//@/${tenants[i % ${#tenants[@]}]}}" \
+      "${transaction//'#'/:r};" 'ROLLBACK;'
   done >"$work/wire"
   echo 'SELECT pg_sleep(0);' >>"$work/wire"
   for ((i = 0; i < $3 + $4; i++)); do values+=(-D "t$i=${tenants[i % ${#tenants[@]}]}"); done

@@ -9,7 +9,9 @@ paired_ratio() { paste "$1" "$2" | awk '{ print $1 / $2 }' | median | xargs prin
 grouped() { sed -E ':again; s/([0-9])([0-9]{3})($|,)/\1,\2\3/; t again' <<<"$1"; }
 
 # judged RATIO TARGET: the ratio, its target, and whether it holds.
-judged() { awk -v r="$1" -v t="$2" 'BEGIN { printf "**%s** (target %s: %s)", r, t, r + 0 <= t + 0 ? "held" : "missed" }'; }
+judged() {
+  awk -v r="$1" -v t="$2" 'BEGIN { printf "**%s** (target %s: %s)", r, t, r + 0 <= t + 0 ? "held" : "missed" }'
+}
 
 line() { printf '%s\n' "$*" >>"$work/figures.md"; }
 row() { line "|$(printf ' %s |' "$@")"; }

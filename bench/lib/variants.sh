@@ -24,7 +24,8 @@ columns() { for variant in $variants; do echo "${column[$variant]}"; done; }
 # load ROWS SCHEMA [VARIANTS [SHARE [KIND]]]: see bench/lib/data.sql.
 load() {
   say "loading $1 rows as $2"
-  psql -X -q -v rows="$1" -v schema="$2" -v variants="${3:-$variants}" -v share="${4:-0}" -v kind="${5-}" -f "$top/bench/lib/data.sql"
+  psql -X -q -v rows="$1" -v schema="$2" -v variants="${3:-$variants}" -v share="${4:-0}" -v kind="${5-}" \
+    -f "$top/bench/lib/data.sql"
 }
 
 # prepare: the extension, the role of the application, 1,000 tenants, and the rows that most parts use.

@@ -31,7 +31,7 @@ SQL
 
 # The milliseconds of an audit, the first in its session and a later one, over some sessions.
 audit_times() {
-  local spec round
+  local spec round mark
   for spec in '1000 0' '1000 1000'; do
     # shellcheck disable=SC2086 # two numbers
     audit_tables $spec
@@ -44,15 +44,18 @@ SELECT count(*) FROM rls_tenant.audit();
 SELECT count(*) FROM rls_tenant.audit();
 \warn mark end
 SQL
-      processor_times "$work/statistics" | awk '$1 == "first"' | tail -1 | cut -d ' ' -f 2 >>"$work/audit_${spec// /_}_first"
-      processor_times "$work/statistics" | awk '$1 == "later"' | tail -1 | cut -d ' ' -f 2 >>"$work/audit_${spec// /_}_later"
+      for mark in first later; do
+        processor_times "$work/statistics" | awk -v mark=$mark '$1 == mark { ms = $2 } END { print ms }' \
+          >>"$work/audit_${spec// /_}_$mark"
+      done
     done
     psql -X -q -c "DROP DATABASE audited"
   done
 }
 
 audit_table() {
-  table audit 'audit(): ms of the processor, 1,000 tenant tables with 3,000 policies (the target is 1,000 ms)' 'database' 'first in a session' 'later'
+  table audit 'audit(): ms of the processor, 1,000 tenant tables with 3,000 policies (the target is 1,000 ms)' \
+    'database' 'first in a session' 'later'
   row '1,000 tables' "$(median <"$work/audit_1000_0_first")" "$(median <"$work/audit_1000_0_later")"
   row 'and one of 1,000 partitions' "$(median <"$work/audit_1000_1000_first")" "$(median <"$work/audit_1000_1000_later")"
 }

@@ -1,5 +1,6 @@
 # For bench/run: how many rows the planner expects, and how many there are, where one tenant has 30 % of them.
-# shellcheck shell=bash disable=SC2154,SC2034,SC2004,SC2016,SC2028 # bench/run has the variables; backquotes are Markdown's; \echo is psql's
+# shellcheck shell=bash disable=SC2154,SC2034,SC2004,SC2016 # bench/run has the variables; backquotes are Markdown's
+# shellcheck disable=SC2028 # \echo is psql's
 
 estimates_load() { load_scanned; }
 
@@ -73,8 +74,9 @@ estimates_table() {
   local rows variant first tenant cells
   for rows in $scan_sizes; do
     sized estimates "$rows"
-    table estimates "Rows expected by the planner of $(grouped "$rows"): a plan for the tenant that asks (times too many or too few; plan)" "" \
-      "tenant with 30 %: $(grouped $((rows * 3 / 10)))" "tenant with 0.1 %: $(grouped $((rows / 1000)))"
+    table estimates \
+      "Rows expected by the planner of $(grouped "$rows"): a plan for the tenant that asks (times too many or too few; plan)" \
+      "" "tenant with 30 %: $(grouped $((rows * 3 / 10)))" "tenant with 0.1 %: $(grouped $((rows / 1000)))"
     for variant in $variants; do
       row "${title[$variant]}" "$(estimate '30%' first "$rows" "$variant")" "$(estimate '0.1%' first "$rows" "$variant")"
     done

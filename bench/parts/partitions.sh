@@ -9,7 +9,8 @@ partitions_load() {
   local count
   for count in $partition_counts; do
     say "loading 20000 rows into $count partitions"
-    psql -X -q -v rows=20000 -v partitions="$count" -v schema="parts_$count" -v variants="$partition_variants" -f "$top/bench/parts/partitions.sql"
+    psql -X -q -v rows=20000 -v partitions="$count" -v schema="parts_$count" -v variants="$partition_variants" \
+      -f "$top/bench/parts/partitions.sql"
   done
 }
 
@@ -51,8 +52,9 @@ partitions_table() {
   done
   for count in $partition_counts; do
     [ "$count" -le 128 ] || large[partitions]='--large '
-    table partitions "Instructions per transaction that reads 20 of 20,000 rows of a table of $(grouped "$count") partitions" "" \
-      "simple protocol" ratio prepared ratio
+    table partitions \
+      "Instructions per transaction that reads 20 of 20,000 rows of a table of $(grouped "$count") partitions" \
+      "" "simple protocol" ratio prepared ratio
     for variant in $partition_variants; do
       cells=()
       for protocol in simple prepared; do

@@ -59,7 +59,8 @@ pooled_script() {
 
 # backends_time: the nanoseconds that the server's processes have spent on a processor.
 backends_time() {
-  xargs -n 1 <"/proc/$1/task/$1/children" | sed 's:.*:/proc/&/schedstat:' | xargs cat | awk '{ sum += $1 } END { printf "%.0f", sum }'
+  xargs -n 1 <"/proc/$1/task/$1/children" | sed 's:.*:/proc/&/schedstat:' | xargs cat |
+    awk '{ sum += $1 } END { printf "%.0f", sum }'
 }
 
 # pooled_run VARIANT CLIENTS SECONDS: runs pgbench; prints the transactions per second, and the microseconds of
@@ -68,8 +69,8 @@ pooled_run() {
   local server before log=$work/pgbench.log
   server=$(head -n 1 "$PGDATA/postmaster.pid")
   before=$(backends_time "$server")
-  "$PG_BIN/pgbench" -n -c "$2" -j 1 -T "$3" -f "$work/pooled_$1" -h "$work" -p $pooled_port -U app postgres >"$log" 2>&1 ||
-    { tail -5 "$log" >&2; die "pgbench failed"; }
+  "$PG_BIN/pgbench" -n -c "$2" -j 1 -T "$3" -f "$work/pooled_$1" -h "$work" -p $pooled_port -U app postgres \
+    >"$log" 2>&1 || { tail -5 "$log" >&2; die "pgbench failed"; }
   awk -v spent="$(backends_time "$server")" -v before="$before" '
     /^number of transactions actually processed/ { split($6, number, "/") }
     /^tps/ { print $3, (spent - before) / number[1] / 1000 }' "$log"
@@ -109,7 +110,8 @@ pooled_table() {
   for clients in $pooled_clients; do head+=("clients: $clients" ratio); done
   for many in $pooled_tenants; do
     for kind in cpu tps; do
-      table pooled "${kind_title[$kind]} through PgBouncer, $(grouped "$many") tenants at random (median of $pooled_rounds)" "" "${head[@]}"
+      table pooled "${kind_title[$kind]} through PgBouncer, $(grouped "$many") tenants at random (median of $pooled_rounds)" \
+        "" "${head[@]}"
       for variant in $pooled_variants; do
         cells=()
         for clients in $pooled_clients; do

@@ -25,7 +25,8 @@ registry_load() {
   [ -z "${loaded[registry]-}" ] || return 0
   loaded[registry]=1
   say "loading $registry_rows rows of the registry"
-  (cd "$top/demo/data" && psql -X -q -v rows="$registry_rows" -v variants="$registry_variants" -f "$top/bench/parts/registry.sql")
+  (cd "$top/demo/data" &&
+    psql -X -q -v rows="$registry_rows" -v variants="$registry_variants" -f "$top/bench/parts/registry.sql")
   while IFS='|' read -r name id package packages dependencies; do
     registry_tenant[$name]=$id registry_package[$name]=$package
     registry_size[$name]="$packages packages, $(grouped "$dependencies") dependencies"
@@ -74,7 +75,9 @@ registry_text() {
 }
 
 # What changes rows is undone, so that each statement finds the same rows.
-registry_transaction() { case $1 in upsert | update | delete | insert) undone "${@:2}" ;; *) in_transaction "${@:2}" ;; esac; }
+registry_transaction() {
+  case $1 in upsert | update | delete | insert) undone "${@:2}" ;; *) in_transaction "${@:2}" ;; esac
+}
 
 # registry_times: the processor time of each statement; the variants take turns.
 registry_times() {
@@ -184,6 +187,7 @@ registry_table() {
     done
   done
   line
-  line "The small tenant has ${registry_size[small]}, the median one ${registry_size[median]}, the largest ${registry_size[largest]}." \
+  line "The small tenant has ${registry_size[small]}, the median one ${registry_size[median]}," \
+    "the largest ${registry_size[largest]}." \
     "The milliseconds are medians of $registry_rounds rounds."
 }

@@ -81,7 +81,9 @@ scan_table() {
       per_row=$((${cost[scan $variant]} / 20000)) base_per_row=$((${cost[scan handwritten]} / 20000))
       single=$(times_as "scan.$rows.single.$variant" "scan.$rows.single.handwritten")
       parallel=$(times_as "scan.$rows.parallel.$variant" "scan.$rows.parallel.handwritten")
-      if [[ $variant == protected || $variant == generic ]]; then single=$(judged "$single" 1.05) parallel=$(judged "$parallel" 1.05); fi
+      if [[ $variant == protected || $variant == generic ]]; then
+        single=$(judged "$single" 1.05) parallel=$(judged "$parallel" 1.05)
+      fi
       row "${title[$variant]}" "$(printf %.1f "$(least "$work/scan.$rows.single.$variant")")" "$single" \
         "$(printf %.1f "$(least "$work/scan.$rows.parallel.$variant")")" "$parallel" \
         "$(grouped "$per_row")" "$(ratio "$per_row" "$base_per_row")"

@@ -109,10 +109,12 @@ count_statements() {
 
 statements_table() {
   local name variant protocol cells shown names
-  local -A protocol_title=([simple]='simple protocol' [prepared]='prepared' [extended]='extended protocol, over the wire')
+  local -A protocol_title=([simple]='simple protocol' [prepared]='prepared'
+    [extended]='extended protocol, over the wire')
   mapfile -t names < <(columns)
   for protocol in simple extended prepared; do
-    table statements "Instructions per transaction with one statement, on 20,000 rows: ${protocol_title[$protocol]}" "" "${names[@]}"
+    table statements "Instructions per transaction with one statement, on 20,000 rows: ${protocol_title[$protocol]}" \
+      "" "${names[@]}"
     if [ $protocol = extended ]; then start_counting; fi
     count_statements $protocol "$statement_cases" "$variants"
     if [ $protocol = extended ]; then stop_cluster; fi
