@@ -35,7 +35,7 @@ SELECT count(*) FROM packages;
 --= ERROR: no tenant is set for this transaction
 --= HINT: * SET LOCAL rls_tenant.tenant_id = *
 
--- 5. A transaction that has read one tenant cannot turn to another.
+-- 5. A transaction that has read one tenant cannot switch to another.
 BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
 SELECT count(*) FROM packages;
 SET LOCAL rls_tenant.tenant_id = '71cbc5f8-5dc9-2368-4e34-a5da27c49042';
@@ -45,10 +45,10 @@ ROLLBACK;
 --= DETAIL: This transaction has read tenant "8d2640f3-97a5-5b74-668a-5aa380f9a983".
 --= HINT: *
 
--- 6. A table that nobody protected does not come to be, not even for the owner of the database.
+-- 6. An unprotected table cannot be created, not even by the owner of the database.
 \connect - registry
 CREATE TABLE bugs (tenant_id uuid NOT NULL, title text);
--- With protect() in the same transaction it does.
+-- With protect() in the same transaction it can.
 BEGIN; CREATE TABLE bugs (tenant_id uuid NOT NULL, title text);
 SELECT rls_tenant.protect('bugs');
 COMMIT;
@@ -57,7 +57,7 @@ COMMIT;
 --= HINT: *
 --= COMMIT
 
--- 7. The tenant is a key of each index scan, and of the 16 partitions one is planned at all: the planner knows the tenant.
+-- 7. The tenant is a key of each index scan, and only one of the 16 partitions is planned: the planner knows the tenant.
 BEGIN; SET LOCAL rls_tenant.tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
 EXPLAIN (COSTS OFF) SELECT d.depends_on FROM packages p
   JOIN dependencies d USING (tenant_id, package_id) WHERE p.name = 'libpq5';
@@ -67,7 +67,7 @@ COMMIT;
 --= -> Index Scan using dependencies_*
 --= Index Cond: ((tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983'::uuid) AND (package_id = p.package_id))
 
--- 8. Who belongs to several tenants sees the rows of all of them: here each section's curator, by a table of memberships.
+-- 8. A user who belongs to several tenants sees the rows of all of them: here the curator of each section.
 \connect - postgres
 BEGIN; CREATE TABLE members AS SELECT DISTINCT section AS curator, tenant_id FROM packages;
 ALTER TABLE members ADD PRIMARY KEY (curator, tenant_id);
@@ -81,7 +81,7 @@ COMMIT;
 BEGIN; SET LOCAL rls_tenant.user_id = 'database';
 SELECT count(*), count(DISTINCT tenant_id) FROM reviews;
 COMMIT;
--- A membership that ends, ends for every session at once.
+-- A membership that is deleted ends for every session at once.
 \connect - postgres
 DELETE FROM members WHERE curator = 'database' AND tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983';
 \connect - app
@@ -92,7 +92,7 @@ COMMIT;
 --= DELETE 1
 --superuser: SELECT count(*), count(DISTINCT tenant_id) FROM packages WHERE tenant_id IN (SELECT tenant_id FROM packages WHERE section = 'database') AND tenant_id <> '8d2640f3-97a5-5b74-668a-5aa380f9a983'
 
--- 9. The audit looks for every known way around all this. (But for the server's age, which is not the demo's to mend.)
+-- 9. The audit looks for every known way around all this. (A server that is not up to date would be a finding, too.)
 \connect - postgres
 SELECT severity, rule, object, finding, remedy FROM rls_tenant.audit() WHERE rule <> 'server_outdated';
 SELECT count(*), 'findings' FROM rls_tenant.audit() WHERE rule <> 'server_outdated';

@@ -76,8 +76,8 @@ for my $row (@{$dba->selectall_arrayref(q{
 my $drivers = slurp("$top/doc/drivers.md");
 is(scalar(() = $drivers =~ /^```/mg), 2 * (() = $drivers =~ /^<!-- \S+ -->\n```/mg), 'all code in doc/drivers.md is of a file');
 system('cp', "$top/doc/drivers.md", "$work/drivers.md") == 0 or die;
-is(system("$top/doc/include", "$work/drivers.md"), 0, 'doc/include runs');
-same_lines($drivers, slurp("$work/drivers.md"), 'and the code is as it is there (if not: doc/include doc/drivers.md)');
+is(system("$top/tools/include_code", "$work/drivers.md"), 0, 'tools/include_code runs');
+same_lines($drivers, slurp("$work/drivers.md"), 'and the code is as it is there (if not: tools/include_code doc/drivers.md)');
 my @locks = glob("$top/examples/*/package-lock.json");
 is(scalar(grep { slurp($_) =~ /"resolved"/ } @locks), 0, 'package-lock.json names no registry: ' . @locks);
 

@@ -13,7 +13,7 @@ sub programs {
   return $ENV{PG_BIN} if $major == $ENV{PG_MAJOR};
   my $bed = ($ENV{RLS_TENANT_BEDS} // $work) . "/$major";
   if (!-d $bed) {
-    system('bash', "$top/test/bed", $major, $bed) == 0 or BAIL_OUT("there is no test bed of PostgreSQL $major");
+    system('bash', "$top/tools/unpack_postgresql", $major, $bed) == 0 or BAIL_OUT("there is no test bed of PostgreSQL $major");
   }
   return "$bed/usr/lib/postgresql/$major/bin";
 }
