@@ -67,6 +67,12 @@ void add_with_children(List **candidates, HTAB *seen, Oid relid, Snapshot before
   foreach (cell, children) add_with_children(candidates, seen, lfirst_oid(cell), before);
 }
 
+// Those without parents come before those with.
+int parents_first(const ListCell *left, const ListCell *right) {
+  return static_cast<int>(static_cast<const Candidate *>(lfirst(left))->has_parents) -
+         static_cast<int>(static_cast<const Candidate *>(lfirst(right))->has_parents);
+}
+
 }  // namespace
 
 List *noted_candidates(Snapshot before) {
@@ -81,6 +87,7 @@ List *noted_candidates(Snapshot before) {
        relid = static_cast<Oid *>(hash_seq_search(&status))) {
     add_with_children(&candidates, seen, *relid, before);
   }
+  list_sort(candidates, parents_first);
   return candidates;
 }
 

@@ -13,7 +13,8 @@ struct Candidate {
   const char *problem;  // why protect() could not mend it; nullptr: it was not tried, or could
 };
 
-// Those that were noted, and what is or was below them, as Candidates. before: the catalogs before the transaction.
+// Those that were noted, and what is or was below them, as Candidates: first those without parents, since to protect
+// them protects their partitions and children, too. before: the catalogs before the transaction.
 List *noted_candidates(Snapshot before);
 
 // Whether a relation is a table or view that is still there, neither temporary nor the system's.

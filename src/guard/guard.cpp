@@ -73,27 +73,16 @@ List *new_faults(Check *check, const Candidate *candidate) {
   return faults;
 }
 
-// Runs protect()'s statements, in a subtransaction: what cannot be mended is reported with the other faults. A table
-// without tenant column stays as it is.
+// Runs protect()'s statements for a table that is faulty, in a subtransaction: what cannot be mended is reported with
+// the other faults. A table without tenant column stays as it is, and partitions and children are left to others.
 void mend(Check *check, Candidate *candidate) {
   const Tenancy &table = tenancy_of(&check->now, candidate->relid);
+  if (OidIsValid(table.ancestor) || new_faults(check, candidate) == NIL) return;
   if (table.relation.kind != RELKIND_RELATION && table.relation.kind != RELKIND_PARTITIONED_TABLE) return;
   if (table.attribute == InvalidAttrNumber) return;
   candidate->problem = in_subtransaction([&] { run_statements(protect_statements(table, {})); });
   CommandCounterIncrement();
   forget_tenancies(&check->now);
-}
-
-// Mends what is faulty and can be, among the relations with or without parents.
-void mend_all(Check *check, List *candidates, bool with_parents) {
-  const ListCell *cell;
-  foreach (cell, candidates) {
-    Candidate *candidate = static_cast<Candidate *>(lfirst(cell));
-    if (candidate->has_parents == with_parents && !OidIsValid(tenancy_of(&check->now, candidate->relid).ancestor) &&
-        new_faults(check, candidate) != NIL) {
-      mend(check, candidate);
-    }
-  }
 }
 
 // Enables and forces row-level security, as the owner: whoever commits may be another role.
@@ -130,8 +119,7 @@ void check_relations(Check *check) {
   List *faulty = NIL;
   const ListCell *cell;
   if (guard_mode() == mode_protect) {
-    mend_all(check, candidates, false);  // which protects their partitions and children, too
-    mend_all(check, candidates, true);
+    foreach (cell, candidates) mend(check, static_cast<Candidate *>(lfirst(cell)));
   }
   foreach (cell, candidates) protect_children(check, static_cast<const Candidate *>(lfirst(cell)));
   foreach (cell, candidates) {
