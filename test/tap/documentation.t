@@ -286,13 +286,13 @@ my %part = map { s/\.[ch]pp$//r => 1 } @sources;
 my %named = map { $_ => 1 } $map =~ m{`([\w/]+/\w+)(?:\.[ch]pp)?`}g;
 is(join(' ', grep { !$named{$_} && m{/} } sort keys %part), '', 'src/README.md has every file of src/');
 is(join(' ', grep { !$part{$_} && !(() = glob "$top/$_*") } sort keys %named), '', 'and no other');
-my $code = join('', map { slurp("$top/src/$_") } @sources) . join('', map { slurp($_) } glob "$top/sql/*.sql");
+my $code = join('', map { slurp("$top/src/$_") } @sources) . join('', map { slurp($_) } glob "$top/sql/*/*.sql");
 my %called = map { $_ => 1 } $map =~ /`(\w+)\(\)`/g;
 is(join(' ', grep { $code !~ /\b$_\b/ } sort keys %called), '', 'its functions are there');
 
 # --- Code that is shown from files
 
-my ($include) = grep { -e } "$top/tools/include", "$top/doc/include";
+my $include = "$top/tools/include_code";
 my @shown = grep { grep { $_->{remark} =~ m{/} && -e "$top/$_->{remark}" } blocks($_) } @pages;
 is(join(' ', @shown), 'doc/drivers.md', 'the pages that show files');
 for my $page (@shown) {
