@@ -38,7 +38,7 @@ bool has_fault(List *faults, const Fault *wanted) {
 // A table that was a partition or child shows nothing by itself when it is one no longer, which harms nobody.
 bool is_closed_child(const Tenancy &before, const Fault *fault) {
   return before.parents != NIL &&
-         (strcmp(fault->rule, "no_policy") == 0 || strcmp(fault->rule, "only_restrictive") == 0);
+         (strcmp(fault->rule, RT_RULE(no_policy)) == 0 || strcmp(fault->rule, RT_RULE(only_restrictive)) == 0);
 }
 
 // A new owner to whom policies do not apply.
@@ -46,7 +46,7 @@ void check_owner(List **faults, const Check &check, const Tenancy &now) {
   if (!now.is_tenant_table || !has_bypassrls_privilege(now.relation.owner)) return;
   const RelationRow before = relation_row(now.relid, check.before.snapshot);
   if (!before.found || before.owner == now.relation.owner || has_bypassrls_privilege(before.owner)) return;
-  add_fault(faults, "bypass_login",
+  add_fault(faults, RT_RULE(bypass_login),
             psprintf("no policy applies to its new owner \"%s\"", GetUserNameFromId(now.relation.owner, true)),
             psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(now.relid),
                      quote_identifier(GetUserNameFromId(before.owner, true))));

@@ -250,7 +250,8 @@ Oid source_table() {
   const Oid relid = OidIsValid(schema) ? get_relname_relid("membership_source", schema) : InvalidOid;
   if (!OidIsValid(relid)) {
     ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the extension rls_tenant is not created in this database"),
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the extension rls_tenant is not created in this database"),
              errdetail("Memberships are looked up in its table membership_source."),
              errhint("CREATE EXTENSION rls_tenant;")));
   }

@@ -1,12 +1,12 @@
 // A rule that a relation breaks, and the statement that mends it.
 #pragma once
 
-#include "postgres/prelude.hpp"
+#include "policy/rules.hpp"
 
 namespace rls_tenant {
 
 struct Fault {
-  const char *rule;  // its name, as in doc/audit.md
+  const char *rule;  // its name, by RT_RULE
   const char *detail;
   const char *remedy;
 };

@@ -164,7 +164,7 @@ void check_foreign_key(List **faults, const Tenancy &table, HeapTuple tuple, Tup
   // Names may be others than they were, and nobody is told the remedy of what was wrong before.
   const bool is_now = table.reader->snapshot == nullptr;
   add_fault(
-      faults, "fk_crosses",
+      faults, RT_RULE(fk_crosses),
       psprintf("foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of other tenants",
                quote_identifier(NameStr(form->conname)), relation_name(form->confrelid)),
       is_now ? fk_remedy(table, referenced, tuple, description, ours, theirs) : "");

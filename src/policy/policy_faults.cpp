@@ -166,7 +166,7 @@ void check_calls(List **faults, const Policy *policy, const Node *expression) {
   const char *found = nullptr;
   if (!find_per_row(const_cast<Node *>(expression), &found)) return;
   add_fault(
-      faults, "per_row_setting", psprintf("policy \"%s\" calls %s for each row", policy->name, found),
+      faults, RT_RULE(per_row_setting), psprintf("policy \"%s\" calls %s for each row", policy->name, found),
       "/* read the context by rls_tenant.current_tenant_uuid() and the functions like it, and write anything else "
       "as (SELECT …) */");
 }
@@ -179,7 +179,8 @@ void check_cast(List **faults, const Tenancy &table, const Policy *policy, const
   if (cast == nullptr) return;
   const char *column = quote_identifier(get_attname(table.relid, table.attribute, false));
   const char *condition = psprintf("%s = rls_tenant.%s", column, getter_for(table.relid, table.attribute));
-  add_fault(faults, "cast_column", psprintf("policy \"%s\" casts %s, so that no index serves it", policy->name, column),
+  add_fault(faults, RT_RULE(cast_column),
+            psprintf("policy \"%s\" casts %s, so that no index serves it", policy->name, column),
             instead(table, policy, cast, condition, "/* compare the column itself in that policy */"));
 }
 
@@ -198,7 +199,7 @@ void check_lookup(List **faults, const Tenancy &table, const Policy *policy, con
                       quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
                       quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)), altered);
   }
-  add_fault(faults, "subquery_per_row",
+  add_fault(faults, RT_RULE(subquery_per_row),
             psprintf("policy \"%s\" queries %s for each row", policy->name, relation_name(lookup.relid)), remedy);
 }
 
@@ -236,7 +237,8 @@ void check_floor(List **faults, const Tenancy &table) {
   }
   if (needed == 0) return;
   add_fault(
-      faults, "no_floor", psprintf("no RESTRICTIVE policy FOR %s backs its permissive ones", command_words(needed)),
+      faults, RT_RULE(no_floor),
+      psprintf("no RESTRICTIVE policy FOR %s backs its permissive ones", command_words(needed)),
       table.attribute != InvalidAttrNumber ? protect_call(table.relid, table.attribute) : floor_like(table, needed));
 }
 
@@ -244,7 +246,7 @@ void check_floor(List **faults, const Tenancy &table) {
 void note_public_rows(List **faults, const Tenancy &table) {
   const char *condition = deparse_condition(table.relid, public_condition(table.policies, table.attribute));
   if (condition == nullptr) return;
-  add_fault(faults, "public_rows", psprintf("every tenant may read rows where %s", condition),
+  add_fault(faults, RT_RULE(public_rows), psprintf("every tenant may read rows where %s", condition),
             protect_call(table.relid, table.attribute, ", public_read => ''"));
 }
 

@@ -18,7 +18,7 @@ void check_rules(List **faults, const Tenancy &table) {
                    table.reader->snapshot, [&](HeapTuple tuple, TupleDesc) {
                      const char *name =
                          quote_identifier(NameStr(reinterpret_cast<Form_pg_rewrite>(GETSTRUCT(tuple))->rulename));
-                     add_fault(faults, "rule_rewrite",
+                     add_fault(faults, RT_RULE(rule_rewrite),
                                psprintf("rule %s rewrites statements, with the rights of the table's owner", name),
                                psprintf("DROP RULE %s ON %s; /* use a trigger */", name, relation_name(table.relid)));
                    });

@@ -26,7 +26,7 @@ void check_column(List **faults, const Tenancy &table) {
   if (table.attribute == InvalidAttrNumber) {
     const char *column = quote_identifier(default_tenant_column());
     add_fault(
-        faults, "no_tenant_column", psprintf("there is no column %s", column),
+        faults, RT_RULE(no_tenant_column), psprintf("there is no column %s", column),
         psprintf("ALTER TABLE %s ADD COLUMN %s %s; /* UPDATE the rows that are there */ %s", relation_name(table.relid),
                  column, type_for_new_column(), protect_call(table.relid, table.attribute)));
     return;
@@ -34,20 +34,21 @@ void check_column(List **faults, const Tenancy &table) {
   const Snapshot snapshot = table.reader->snapshot;
   if (is_not_null(table.relid, table.attribute, snapshot)) return;
   const char *column = quote_identifier(attribute_name(table.relid, table.attribute, snapshot));
-  add_fault(faults, "tenant_nullable", psprintf("column %s allows NULL", column),
+  add_fault(faults, RT_RULE(tenant_nullable), psprintf("column %s allows NULL", column),
             alter(table.relid, psprintf("ALTER COLUMN %s SET NOT NULL", column)));
 }
 
 void check_row_security(List **faults, const Tenancy &table) {
   if (!table.relation.row_security) {
     if (table.policies != NIL) {
-      add_fault(faults, "rls_off_with_policies", "it has policies, but row-level security is not enabled",
+      add_fault(faults, RT_RULE(rls_off_with_policies), "it has policies, but row-level security is not enabled",
                 enable_and_force(table.relid));
     } else if (table.attribute != InvalidAttrNumber) {
-      add_fault(faults, "rls_off", "row-level security is not enabled", protect_call(table.relid, table.attribute));
+      add_fault(faults, RT_RULE(rls_off), "row-level security is not enabled",
+                protect_call(table.relid, table.attribute));
     }
   } else if (!table.relation.forced) {
-    add_fault(faults, "rls_not_forced", "row-level security is not forced, so it does not apply to the owner",
+    add_fault(faults, RT_RULE(rls_not_forced), "row-level security is not forced, so it does not apply to the owner",
               alter(table.relid, "FORCE ROW LEVEL SECURITY"));
   }
 }
@@ -60,7 +61,7 @@ void check_parents(List **faults, const Tenancy &table) {
       table.relation.is_partition
           ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(table.relid))
           : alter(table.relid, psprintf("NO INHERIT %s", relation_name(parent)));
-  add_fault(faults, "unlike_parent",
+  add_fault(faults, RT_RULE(unlike_parent),
             psprintf("its rows are also read through %s, which is not a tenant table", relation_name(parent)), detach);
 }
 
@@ -78,22 +79,22 @@ void add_open_policy(List **faults, const Tenancy &table, const Policy *policy, 
   const char *words = psprintf("policy \"%s\" FOR %s", policy->name, command_words(open));
   const char *rule, *detail;
   if ((open & ~named) == 0) {
-    rule = "floor_not_public";
+    rule = RT_RULE(floor_not_public);
     detail = psprintf("%s leaves rows open to roles that no RESTRICTIVE policy names", words);
   } else if (confines(policy->qual, table.attribute)) {
-    rule = "check_wider";
+    rule = RT_RULE(check_wider);
     detail = psprintf("%s lets rows in that it would not show%s, and no RESTRICTIVE policy keeps them out", words,
                       open_part(table, policy));
   } else if (is_always_true(policy)) {
-    rule = "always_true";
+    rule = RT_RULE(always_true);
     detail = psprintf("%s is true for every row, and no RESTRICTIVE policy confines them", words);
   } else if (matches_missing_context(
                  open_branch(policy->qual != nullptr ? policy->qual : policy->check, table.attribute))) {
-    rule = "null_matches";
+    rule = RT_RULE(null_matches);
     detail = psprintf("%s lets rows through when there is no context%s, and no RESTRICTIVE policy confines them", words,
                       open_part(table, policy));
   } else {
-    rule = "not_confined";
+    rule = RT_RULE(not_confined);
     detail = psprintf("%s does not confine rows to the tenant%s, nor does a RESTRICTIVE policy", words,
                       open_part(table, policy));
   }
@@ -110,7 +111,7 @@ void check_policies(List **faults, const Tenancy &table) {
   const bool must_show = !OidIsValid(table.ancestor);
   if (table.policies == NIL) {
     if (table.relation.row_security && must_show)
-      add_fault(faults, "no_policy", "row-level security is enabled, but there is no policy",
+      add_fault(faults, RT_RULE(no_policy), "row-level security is enabled, but there is no policy",
                 protect_call(table.relid, attribute));
     return;
   }
@@ -126,7 +127,7 @@ void check_policies(List **faults, const Tenancy &table) {
     if (open != 0) add_open_policy(faults, table, policy, open, named);
   }
   if (!any_permissive && must_show) {
-    add_fault(faults, "only_restrictive", "it has RESTRICTIVE policies only, so that no row is ever visible",
+    add_fault(faults, RT_RULE(only_restrictive), "it has RESTRICTIVE policies only, so that no row is ever visible",
               attribute != InvalidAttrNumber
                   ? protect_call(table.relid, attribute)
                   : psprintf("CREATE POLICY tenant_access ON %s USING (true);", relation_name(table.relid)));
@@ -150,7 +151,7 @@ List *table_faults(const Tenancy &table) {
   if (table.should_be && relation.is_partition) return NIL;  // its partitioned table answers for it
   if (OidIsValid(table.ancestor)) {
     if (!relation.row_security || !relation.forced) {
-      add_fault(&faults, "child_unprotected",
+      add_fault(&faults, RT_RULE(child_unprotected),
                 psprintf("it is a %s of a tenant table, but open to those who name it directly",
                          relation.is_partition ? "partition" : "child"),
                 enable_and_force(table.relid));

@@ -4,6 +4,7 @@
 
 #include "policy/confinement.hpp"
 #include "policy/public_rows.hpp"
+#include "policy/rules.hpp"
 
 namespace rls_tenant {
 
@@ -64,7 +65,8 @@ bool is_unprotected(const Tenancy &table, const Exemptions *exemptions) {
   const char kind = table.relation.kind;
   return exemptions != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
          !table.is_tenant_table && !OidIsValid(table.ancestor) && table.attribute != InvalidAttrNumber &&
-         !is_exempt_for_good(exemptions, table.relid, table.policies != NIL ? "rls_off_with_policies" : "rls_off");
+         !is_exempt_for_good(exemptions, table.relid,
+                             table.policies != NIL ? RT_RULE(rls_off_with_policies) : RT_RULE(rls_off));
 }
 
 // Finds the nearest ancestor that is a tenant table, and the attribute that says whose a row is.

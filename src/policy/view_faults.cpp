@@ -104,7 +104,7 @@ List *view_faults(TenancyReader *reader, Oid relid) {
   read_view(&walk, relid, InvalidOid);
   List *faults = NIL;
   if (walk.found != NIL) {
-    add_fault(&faults, "view_bypass",
+    add_fault(&faults, RT_RULE(view_bypass),
               psprintf("it reads %s as role \"%s\", to which no policy applies", relation_names(walk.found),
                        GetUserNameFromId(walk.bypass, true)),
               psprintf("ALTER VIEW %s SET (security_invoker = on);", relation_name(relid)));
@@ -117,7 +117,7 @@ List *materialized_view_faults(TenancyReader *reader, Oid relid) {
   read_view(&walk, relid, InvalidOid);
   List *faults = NIL;
   if (walk.found != NIL) {
-    add_fault(&faults, "matview",
+    add_fault(&faults, RT_RULE(matview),
               psprintf("it stores rows of %s, and no policy restricts who reads them", relation_names(walk.found)),
               psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", relation_name(relid)));
   }

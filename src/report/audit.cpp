@@ -93,7 +93,7 @@ void survey_relation(Survey *survey, Oid relid, const Exemptions *exemptions) {
   if (problem == nullptr) {
     foreach (cell, faults) add_finding(survey, relid, *static_cast<const Fault *>(lfirst(cell)));
   } else if (!is_gone(relid)) {
-    add_finding(survey, relid, {"not_judged", problem, "/* fix what the error says */"});
+    add_finding(survey, relid, {RT_RULE(not_judged), problem, "/* fix what the error says */"});
   }
   MemoryContextSwitchTo(scratch);
 }
