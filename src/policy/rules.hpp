@@ -38,18 +38,19 @@ constexpr Rule rules[] = {
     {"writable_membership", Severity::leak, false,
      "an application role may write what a membership source reads, without a policy"},
     {"view_bypass", Severity::leak, true,
-     "a view of a tenant table, through any depth, that is read as a role which no policy holds"},
-    {"matview", Severity::leak, true, "a materialised view of tenant tables that a non-owner may read"},
+     "a view that reads a tenant table, through any depth, as a role to which no policy applies"},
+    {"matview", Severity::leak, true, "a materialized view of tenant tables that a non-owner may read"},
     {"definer_function", Severity::leak, false,
-     "a SECURITY DEFINER function of a role that no policy holds names a tenant table, and an application role may "
-     "execute it"},
+     "a SECURITY DEFINER function of a role to which no policy applies names a tenant table, and an application role "
+     "may execute it"},
     {"fk_crosses", Severity::leak, true, "a foreign key between tenant tables without the tenant column"},
     {"truncate_grant", Severity::leak, false,
      "TRUNCATE granted to an application role: row-level security does not apply to it"},
     {"fdw_mapping", Severity::leak, false,
-     "a user mapping of an application role to a remote role that no policy holds; a note where that cannot be seen"},
+     "a user mapping of an application role to a remote role to which no policy applies; a note where that cannot be "
+     "seen"},
     {"bypass_login", Severity::leak, true,
-     "a role with grants on tenant tables that can log in and passes policies by, or can become one that does"},
+     "a role with grants on tenant tables that can log in and bypasses policies, or can become one that does"},
     {"owner_login", Severity::leak, false,
      "the application logs in as the owner of tenant tables, or can become the owner, who can disable row-level "
      "security"},
@@ -81,7 +82,7 @@ constexpr Rule rules[] = {
     {"public_grant", Severity::risk, false, "a tenant table granted to PUBLIC, or default privileges that do so"},
     {"guard_off", Severity::risk, false,
      "the guard is off or only warns, for all or for some role, or its event triggers do not fire"},
-    {"replica_role_grant", Severity::risk, false, "a role that is no superuser may set session_replication_role"},
+    {"replica_role_grant", Severity::risk, false, "a role that is not a superuser may set session_replication_role"},
     {"loose_pin", Severity::risk, false,
      "a pinned login that was granted SET on the setting: it can move its pin from a database where the library is "
      "not loaded"},
@@ -99,7 +100,7 @@ constexpr Rule rules[] = {
     {"tenant_type", Severity::note, false,
      "the tenant column is none of uuid, bigint, integer, smallint, text, varchar"},
     {"exempt_but_tenant", Severity::note, false, "an exempt table that has the tenant column"},
-    {"pinned_context", Severity::note, false, "ALTER ROLE or ALTER DATABASE sets a context: who is held to whom"},
+    {"pinned_context", Severity::note, false, "ALTER ROLE or ALTER DATABASE sets a context: who is pinned to what"},
     {"not_preloaded", Severity::note, false, "the library is not preloaded: until it is loaded the guard sees less"},
 };
 

@@ -283,22 +283,22 @@ my $map = $text{'src/README.md'} // '';
 my @sources;
 find({no_chdir => 1, wanted => sub { push @sources, substr($_, length("$top/src/")) if /\.[ch]pp$/ }}, "$top/src");
 my %part = map { s/\.[ch]pp$//r => 1 } @sources;
-my %named = map { $_ => 1 } $map =~ m{`([\w/]+/\w+)(?:\.[ch]pp)?`}g;
+my %named = map { $_ => 1 } $map =~ m{`([\w/]+/\w+(?:\.sql)?)`}g;
 is(join(' ', grep { !$named{$_} && m{/} } sort keys %part), '', 'src/README.md has every file of src/');
-is(join(' ', grep { !$part{$_} && !(() = glob "$top/$_*") } sort keys %named), '', 'and no other');
+is(join(' ', grep { !$named{$_} } map { substr($_, length("$top/")) } glob "$top/sql/*/*.sql"), '', 'and of sql/');
+is(join(' ', grep { !$part{$_} && !-e "$top/$_" } sort keys %named), '', 'and no other');
 my $code = join('', map { slurp("$top/src/$_") } @sources) . join('', map { slurp($_) } glob "$top/sql/*/*.sql");
 my %called = map { $_ => 1 } $map =~ /`(\w+)\(\)`/g;
 is(join(' ', grep { $code !~ /\b$_\b/ } sort keys %called), '', 'its functions are there');
 
 # --- Code that is shown from files
 
-my $include = "$top/tools/include_code";
 my @shown = grep { grep { $_->{remark} =~ m{/} && -e "$top/$_->{remark}" } blocks($_) } @pages;
 is(join(' ', @shown), 'doc/drivers.md', 'the pages that show files');
 for my $page (@shown) {
   system('cp', "$top/$page", "$work/shown.md") == 0 or die;
-  is(system($include, "$work/shown.md"), 0, "$include runs");
-  same_lines($text{$page}, slurp("$work/shown.md"), "$page shows the files as they are (if not: $include $page)");
+  is(system("$top/tools/include_code", "$work/shown.md"), 0, 'tools/include_code runs');
+  same_lines($text{$page}, slurp("$work/shown.md"), "$page shows the files as they are (if not: tools/include_code $page)");
 }
 is(scalar(grep { $_->{remark} eq '' } blocks('doc/drivers.md')), 0, 'all code in doc/drivers.md is of a file');
 my @locks = glob("$top/examples/*/package-lock.json");
