@@ -197,7 +197,7 @@ my $signatures = join("\n", map { $_->{text} =~ s/\n +/ /gr } grep { $_->{langua
 # they differ.
 my %functions;
 for my $row (@{$dba->selectall_arrayref(q{
-  SELECT proname, prokind = 'p', pg_get_function_identity_arguments(p.oid), pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), proretset
+  SELECT proname, prokind = 'p', has_function_privilege('web', p.oid, 'EXECUTE')::int, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), proretset
   FROM pg_proc p WHERE pronamespace = 'rls_tenant'::regnamespace ORDER BY p.oid})}) {
   push @{$functions{$row->[0]}}, $row;
 }
@@ -231,6 +231,8 @@ for my $name (sort keys %functions) {
   }
   my $signature = signature($name);
   ok($signatures =~ /^\Q$signature\E$/m, "the reference has $signature");
+  my ($section) = grep { /^(?:CALL )?\Q$name\E\(/m } split /^(?=##)/m, $reference;
+  is(($section // '') =~ /Granted\s+to\s+nobody/ ? 0 : 1, $functions{$name}[0][2], '… and who may call it');
 }
 is(join(' ', grep { !$functions{$_} } $signatures =~ /^(?:CALL )?(\w+)\(/mg), '', 'and no other');
 
