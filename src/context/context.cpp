@@ -182,19 +182,12 @@ struct SharedCopy {
   const ContextValue *copy;
 };
 
-const ContextValue *make_copy(const ContextValue *value) {
-  const size_t size = context_value_size(value->length());
-  void *copy = MemoryContextAlloc(copies_memory, size);
-  memcpy(copy, value, size);
-  return static_cast<const ContextValue *>(copy);
-}
-
 // A copy of the value that nothing frees or overwrites before release_copies().
 const ContextValue *kept_copy(const ContextValue *value) {
   if (copies_memory == nullptr) {
     copies_memory = AllocSetContextCreate(TopMemoryContext, "rls_tenant context", ALLOCSET_SMALL_SIZES);
   }
-  if (++copies <= copies_unshared) return make_copy(value);
+  if (++copies <= copies_unshared) return copy_context_value(value, copies_memory);
   if (copies_by_text == nullptr) {
     HASHCTL control = {};
     control.keysize = sizeof(SharedCopy::text);
@@ -204,7 +197,7 @@ const ContextValue *kept_copy(const ContextValue *value) {
   }
   bool found;
   SharedCopy *entry = static_cast<SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_ENTER, &found));
-  if (!found) entry->copy = make_copy(value);
+  if (!found) entry->copy = copy_context_value(value, copies_memory);
   return entry->copy;
 }
 

@@ -1,4 +1,4 @@
-// Reading the text of a context setting. Pure functions that never raise: check hooks call them.
+// Reading the text of a context setting. Pure functions that never raise, but for the copy: check hooks call them.
 
 #include "context/context_value.hpp"
 
@@ -57,6 +57,11 @@ bool context_value_fits(const ContextValue &value, IdType type) {
       return true;
   }
   pg_unreachable();
+}
+
+const ContextValue *copy_context_value(const ContextValue *value, MemoryContext memory) {
+  const size_t size = context_value_size(value->length());
+  return static_cast<const ContextValue *>(memcpy(MemoryContextAlloc(memory, size), value, size));
 }
 
 bool same_context_value(const ContextValue *left, const ContextValue *right) {

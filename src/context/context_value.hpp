@@ -34,6 +34,9 @@ void parse_context_value(const char *text, size_t length, ContextValue *value);
 // Whether a value is one of that type.
 bool context_value_fits(const ContextValue &value, IdType type);
 
+// A copy of no more than its size in that memory.
+const ContextValue *copy_context_value(const ContextValue *value, MemoryContext memory);
+
 // Whether two values are the same text; nullptr means that there is none.
 bool same_context_value(const ContextValue *left, const ContextValue *right);
 

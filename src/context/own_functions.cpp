@@ -3,6 +3,7 @@
 #include "context/own_functions.hpp"
 
 #include "context/plan_marks.hpp"
+#include "postgres/catalog.hpp"
 
 namespace rls_tenant {
 
@@ -32,15 +33,6 @@ KnownFunction known[setting_count * functions_per_setting + membership_functions
 int known_count = 0;
 bool valid = false;
 
-// The function of that name in that schema with those arguments.
-Oid lookup(Oid schema, const char *name, const Oid *types, int count) {
-  oidvector *arguments = buildoidvector(types, count);
-  const Oid result = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
-                                     PointerGetDatum(arguments), ObjectIdGetDatum(schema));
-  pfree(arguments);
-  return result;
-}
-
 void remember(Oid function, Setting setting, bool memberships) {
   if (!OidIsValid(function)) return;
   known[known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)), setting_bit(setting),
@@ -53,14 +45,14 @@ void look_up_setting(Oid schema, Setting setting) {
   SettingFunctions &mine = functions[static_cast<int>(setting)];
   char name[NAMEDATALEN];
   snprintf(name, sizeof name, "%s_setting", setting_word(setting));
-  mine.setting = lookup(schema, name, types, 0);
+  mine.setting = function_named(schema, name, types, 0);
   remember(mine.setting, setting, false);
   for (IdType type : all_id_types) {
     const int i = static_cast<int>(type);
     snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), id_type_name(type));
-    mine.getter[i] = lookup(schema, name, types, 1);
+    mine.getter[i] = function_named(schema, name, types, 1);
     snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), id_type_name(type));
-    mine.fast[i] = lookup(schema, name, types, 0);
+    mine.fast[i] = function_named(schema, name, types, 0);
     remember(mine.fast[i], setting, false);
   }
 }
@@ -69,24 +61,24 @@ void look_up_setting(Oid schema, Setting setting) {
 void look_up_memberships(Oid schema) {
   for (int i = 0; i < group_type_count; i++) {
     const Oid types[] = {group_types[i], TEXTOID, TEXTOID};
-    membership_checks[i] = lookup(schema, "is_member", types, 2);
+    membership_checks[i] = function_named(schema, "is_member", types, 2);
     remember(membership_checks[i], Setting::user, true);
-    role_checks[i] = lookup(schema, "has_role", types, 3);
+    role_checks[i] = function_named(schema, "has_role", types, 3);
     remember(role_checks[i], Setting::user, true);
-    remember(lookup(schema, "member_role", types, 2), Setting::user, true);
+    remember(function_named(schema, "member_role", types, 2), Setting::user, true);
   }
   for (IdType type : all_id_types) {
     const Oid types[] = {TEXTOID, TEXTOID};
     char name[NAMEDATALEN];
     snprintf(name, sizeof name, "member_groups_%s", id_type_name(type));
-    remember(lookup(schema, name, types, 2), Setting::user, true);
+    remember(function_named(schema, name, types, 2), Setting::user, true);
     snprintf(name, sizeof name, "index_groups_%s", id_type_name(type));
     Oid &list = group_lists[static_cast<int>(type)];
-    list = lookup(schema, name, types, 2);
+    list = function_named(schema, name, types, 2);
     remember(list, Setting::user, true);
   }
-  membership_change = lookup(schema, "note_membership_change", nullptr, 0);
-  tenant_isolation = lookup(schema, "with_tenant_isolation", nullptr, 0);
+  membership_change = function_named(schema, "note_membership_change", nullptr, 0);
+  tenant_isolation = function_named(schema, "with_tenant_isolation", nullptr, 0);
 }
 
 void look_up_all() {

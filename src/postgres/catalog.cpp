@@ -128,6 +128,14 @@ bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot) {
   return result;
 }
 
+Oid function_named(Oid schema, const char *name, const Oid *types, int count) {
+  oidvector *arguments = buildoidvector(types, count);
+  const Oid result = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+                                     PointerGetDatum(arguments), ObjectIdGetDatum(schema));
+  pfree(arguments);
+  return result;
+}
+
 List *parents_of(Oid relid, Snapshot snapshot) {
   return inherits_oids(InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid, snapshot,
                        &FormData_pg_inherits::inhparent);

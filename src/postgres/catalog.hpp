@@ -65,6 +65,9 @@ AttrNumber attribute_named(Oid relid, const char *name, Snapshot snapshot = null
 const char *attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
 bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
 
+// The function of that name in that schema with arguments of these types; InvalidOid: there is none.
+Oid function_named(Oid schema, const char *name, const Oid *types, int count);
+
 // The direct parents of a partition or inheritance child.
 List *parents_of(Oid relid, Snapshot snapshot = nullptr);
 // The direct partitions or inheritance children.

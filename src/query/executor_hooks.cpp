@@ -21,8 +21,8 @@ ExecutorFinish_hook_type previous_finish = nullptr;
 // A query that is running now. Lives on the C stack.
 struct Running {
   Running *outer;
-  SettingSet read;      // by its functions' queries
-  const char *held_by;  // the cursor that keeps its rows after the transaction, or nullptr
+  SettingSet read;     // by its functions' queries
+  const char *cursor;  // the one that keeps its rows after the transaction, or nullptr
   StatementScope scope;
 };
 Running *running = nullptr;  // the innermost
@@ -79,7 +79,7 @@ Binding *find_binding(const QueryDesc *query) {
 // The cursor that keeps the rows which are being made after the transaction: WITH HOLD, or COMMIT inside a loop over
 // it. Functions may have opened cursors of their own within it.
 const char *holding_cursor() {
-  if (running != nullptr && running->held_by != nullptr) return running->held_by;
+  if (running != nullptr && running->cursor != nullptr) return running->cursor;
   const Portal portal = ActivePortal;
   if (!PortalIsValid(portal)) return nullptr;
   const bool held = (portal->cursorOptions & CURSOR_OPT_HOLD) != 0 ||
@@ -224,13 +224,7 @@ void keep_given(QueryDesc *query, StatementGroups *given) {
   }
   merge_statement_groups(&binding->given, &given);
   const ContextValue *user = present_context(Setting::user);
-  binding->given_user = nullptr;
-  if (user != nullptr) {
-    const size_t size = context_value_size(user->length());
-    void *copy = MemoryContextAlloc(query->estate->es_query_cxt, size);
-    memcpy(copy, user, size);
-    binding->given_user = static_cast<const ContextValue *>(copy);
-  }
+  binding->given_user = user != nullptr ? copy_context_value(user, query->estate->es_query_cxt) : nullptr;
 }
 
 // Nothing that a query reads may change while it runs, and what its functions read is noticed.

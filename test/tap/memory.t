@@ -71,5 +71,19 @@ for my $work (@work) {
   cmp_ok($grown, '<', 700, "$title: $grown kB more after twice as much");
 }
 
+# Within one statement: an argument of CALL may point to a value that was read until the procedure returns, so that
+# those of all its transactions are kept, but each only once.
+$db->do(q{
+  DO $$ BEGIN FOR i IN 1..5000 LOOP
+    PERFORM rls_tenant.set_context((i % 20)::text); PERFORM rls_tenant.current_tenant_text(); COMMIT;
+    IF i % 1000 = 0 THEN
+      PERFORM set_config('test.bytes_' || i, sum(total_bytes)::text, false)
+      FROM pg_backend_memory_contexts WHERE name LIKE 'rls_tenant context%';
+    END IF;
+  END LOOP; END $$});
+my ($early, $late) = map { value($db, "SELECT current_setting('test.bytes_$_')") } 1000, 5000;
+cmp_ok($early, '>', 0, "the context's memory is known: $early bytes after 1,000 transactions of a procedure");
+is($late, $early, 'and no more after 5,000 for the same tenants');
+
 $db->disconnect;
 done_testing;
