@@ -79,7 +79,7 @@ bool is_understood(const Node *node) {
   }
 }
 
-// Whether a cast by way of text can raise an error that shows the value: one to what is no text itself.
+// Whether a cast by way of text can raise an error that shows the value: one to a type that is not text itself.
 bool can_fail(const CoerceViaIO *cast) {
   char category;
   bool is_preferred;

@@ -38,9 +38,8 @@ List *relation_faults(const Tenancy &tenancy) {
       return faults;
     }
     case RELKIND_VIEW:
-      return view_faults(tenancy.reader, tenancy.relid);
     case RELKIND_MATVIEW:
-      return materialized_view_faults(tenancy.reader, tenancy.relid);
+      return view_faults(tenancy);
     default:
       return NIL;
   }

@@ -98,28 +98,23 @@ void read_view(Walk *walk, Oid view, Oid role) {
 
 }  // namespace
 
-// The faults name all tables: where the transaction adds one, that is new.
-List *view_faults(TenancyReader *reader, Oid relid) {
-  Walk walk = {reader, false};
-  read_view(&walk, relid, InvalidOid);
+// The fault names all tables: where the transaction adds one, that is new.
+List *view_faults(const Tenancy &view) {
+  const bool is_materialized = view.relation.kind == RELKIND_MATVIEW;
+  Walk walk = {view.reader, is_materialized};
+  read_view(&walk, view.relid, InvalidOid);
   List *faults = NIL;
-  if (walk.found != NIL) {
-    add_fault(&faults, RT_RULE(view_bypass),
-              psprintf("it reads %s as role \"%s\", to which no policy applies", relation_names(walk.found),
-                       GetUserNameFromId(walk.bypass, true)),
-              psprintf("ALTER VIEW %s SET (security_invoker = on);", relation_name(relid)));
-  }
-  return faults;
-}
-
-List *materialized_view_faults(TenancyReader *reader, Oid relid) {
-  Walk walk = {reader, true};
-  read_view(&walk, relid, InvalidOid);
-  List *faults = NIL;
-  if (walk.found != NIL) {
+  if (walk.found == NIL) return faults;
+  const char *name = relation_name(view.relid), *tables = relation_names(walk.found);
+  if (is_materialized) {
     add_fault(&faults, RT_RULE(matview),
-              psprintf("it stores rows of %s, and no policy restricts who reads them", relation_names(walk.found)),
-              psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", relation_name(relid)));
+              psprintf("it stores rows of %s, and no policy restricts who reads them", tables),
+              psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", name));
+  } else {
+    add_fault(&faults, RT_RULE(view_bypass),
+              psprintf("it reads %s as role \"%s\", to which no policy applies", tables,
+                       GetUserNameFromId(walk.bypass, true)),
+              psprintf("ALTER VIEW %s SET (security_invoker = on);", name));
   }
   return faults;
 }

@@ -5,8 +5,7 @@
 
 namespace rls_tenant {
 
-// What is wrong with a view, as Faults.
-List *view_faults(TenancyReader *reader, Oid relid);
-List *materialized_view_faults(TenancyReader *reader, Oid relid);
+// What is wrong with a view or materialized view, as Faults.
+List *view_faults(const Tenancy &view);
 
 }  // namespace rls_tenant
