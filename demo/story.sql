@@ -42,7 +42,7 @@ SET LOCAL rls_tenant.tenant_id = '71cbc5f8-5dc9-2368-4e34-a5da27c49042';
 ROLLBACK;
 --superuser: SELECT count(*) FROM packages WHERE tenant_id = '8d2640f3-97a5-5b74-668a-5aa380f9a983'
 --= ERROR: rls_tenant.tenant_id cannot change after it has been read
---= DETAIL: This transaction has read tenant "8d2640f3-97a5-5b74-668a-5aa380f9a983".
+--= DETAIL: This transaction stands for tenant "8d2640f3-97a5-5b74-668a-5aa380f9a983".
 --= HINT: *
 
 -- 6. An unprotected table cannot be created, not even by the owner of the database.

@@ -157,7 +157,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_set_context_text';
 COMMENT ON FUNCTION rls_tenant.set_context(text, text, text) IS
   'sets the context to the end of the transaction; account and user go back to their default where NULL; raises '
-  '22004 or 22023 without a tenant, 25001 if another one was read before';
+  '22004 or 22023 without a tenant, 25001 if another one was set or read before';
 
 CREATE FUNCTION rls_tenant.set_context(tenant_id uuid, account_id uuid DEFAULT NULL,
   user_id uuid DEFAULT NULL) RETURNS void
@@ -165,7 +165,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_set_context_uuid';
 COMMENT ON FUNCTION rls_tenant.set_context(uuid, uuid, uuid) IS
   'sets the context to the end of the transaction; account and user go back to their default where NULL; raises '
-  '22004 or 22023 without a tenant, 25001 if another one was read before';
+  '22004 or 22023 without a tenant, 25001 if another one was set or read before';
 
 CREATE FUNCTION rls_tenant.set_context(tenant_id bigint, account_id bigint DEFAULT NULL,
   user_id bigint DEFAULT NULL) RETURNS void
@@ -173,13 +173,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_set_context_bigint';
 COMMENT ON FUNCTION rls_tenant.set_context(bigint, bigint, bigint) IS
   'sets the context to the end of the transaction; account and user go back to their default where NULL; raises '
-  '22004 or 22023 without a tenant, 25001 if another one was read before';
+  '22004 or 22023 without a tenant, 25001 if another one was set or read before';
 
 CREATE FUNCTION rls_tenant.clear_context() RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_clear_context';
 COMMENT ON FUNCTION rls_tenant.clear_context() IS
-  'takes tenant, account and user back to their defaults; raises 25001 if one of them was read before';
+  'takes tenant, account and user back to their defaults; raises 25001 if one of them was set or read before';
 
 CREATE FUNCTION rls_tenant.current_context(
   OUT tenant_id text, OUT tenant_source text, OUT account_id text, OUT account_source text, OUT user_id text,

@@ -59,8 +59,67 @@ const ContextValue *present(const ContextSlot &slot) {
 
 // When the context may change; the word of the setting is to be filled in.
 const char *change_hint() {
-  return one_tenant ? "End the transaction first: one transaction reads one %s."
+  return one_tenant ? "End the transaction first: one transaction stands for one %s."
                     : "Change it between statements: one statement reads one %s.";
+}
+
+// --- What a transaction is bound to
+
+// While the library loads PostgreSQL hands over the values of all savepoints, the oldest first: only the last binds.
+bool loading = false;
+// The extra that the check hook has just made: what is assigned next with it was set, not restored by a rollback.
+const void *checked_extra = nullptr;
+
+bool was_set_here(Setting setting) {
+  const config_generic *record = slot_of(setting).record;
+  return record != nullptr && record->stack != nullptr;
+}
+
+// A set that was rolled back, or whose function with a SET clause has ended, binds nothing: retries may set another
+// value. PostgreSQL keeps a setting's stack for as long as the transaction's set may have to be undone. What
+// set_context() left unset is bound for as long as the tenant.
+void forget_undone_bindings() {
+  if (was_set_here(Setting::tenant)) return;
+  for (Setting setting : all_settings) {
+    ContextSlot &slot = slot_of(setting);
+    if (slot.binding == ContextSlot::Binding::by_set && !was_set_here(setting))
+      slot.binding = ContextSlot::Binding::none;
+  }
+}
+
+// Binds the transaction to a value, or to none. Allocates nothing: it runs where nothing may fail.
+void bind(Setting setting, const ContextValue *value, ContextSlot::Binding binding) {
+  ContextSlot &slot = slot_of(setting);
+  slot.binding = binding;
+  slot.bound_unset = value == nullptr;
+  if (value != nullptr) memcpy(&slot.bound, value, context_value_size(value->length()));
+}
+
+// Binds a transaction that is not bound yet to a value that it has set.
+void bind_by_set(Setting setting, const ContextValue *value) {
+  if (!one_tenant || loading || IsParallelWorker() || is_bound(setting)) return;
+  note_transaction();
+  bind(setting, value, ContextSlot::Binding::by_set);
+}
+
+// Binds a transaction to what it reads and, where that is a value, to all three as they are now: a tenant's rows that
+// were read for one user must not be followed by another user's.
+void bind_by_read(Setting setting, const ContextValue *value) {
+  bind(setting, value, ContextSlot::Binding::by_read);
+  if (value == nullptr || !one_tenant || IsParallelWorker()) return;
+  for (Setting other : all_settings) {
+    const ContextSlot &slot = slot_of(other);
+    if (slot.binding == ContextSlot::Binding::by_set) {
+      slot_of(other).binding = ContextSlot::Binding::by_read;
+    } else if (slot.binding == ContextSlot::Binding::none) {
+      bind(other, present(slot), ContextSlot::Binding::by_read);
+    }
+  }
+}
+
+// Whether a value is another than the transaction is bound to.
+bool breaks_binding(Setting setting, const ContextValue *value) {
+  return one_tenant && is_bound(setting) && !same_context_value(bound_value(setting), value);
 }
 
 // Whether a value comes from the session or its client, not from a default that a DBA set.
@@ -87,7 +146,7 @@ bool canonical_text(std::optional<IdType> type, ContextValue *value, char **newv
   return true;
 }
 
-// Refuses a value because of where it comes from or because this transaction has read another one.
+// Refuses a value because of where it comes from or because this transaction is bound to another one.
 bool check_change(Setting setting, const ContextValue *value, GucSource source) {
   if (InitializingParallelWorker || source == PGC_S_TEST) return true;  // a worker restores what its leader was allowed
   if (IsParallelWorker() && set_by_session(source) && !same_context_value(present(slot_of(setting)), value)) {
@@ -108,16 +167,23 @@ bool check_change(Setting setting, const ContextValue *value, GucSource source) 
     return false;
   }
   const ContextSlot &slot = slot_of(setting);
-  if (set_by_session(source) && slot.latched && (one_tenant || slot.running > 0) &&
-      !same_context_value(slot.reading, value)) {
+  if (!set_by_session(source) || loading) return true;
+  if (breaks_binding(setting, value)) {
+    const ContextValue *bound = bound_value(setting);
+    GUC_check_errcode(ERRCODE_ACTIVE_SQL_TRANSACTION);
+    GUC_check_errmsg("%s cannot change after it has been %s", setting_name(setting), slot.latched ? "read" : "set");
+    if (bound == nullptr) {
+      GUC_check_errdetail("This transaction stands for no %s.", setting_word(setting));
+    } else {
+      GUC_check_errdetail("This transaction stands for %s \"%s\".", setting_word(setting), bound->bytes());
+    }
+    GUC_check_errhint(change_hint(), setting_word(setting));
+    return false;
+  }
+  if (slot.latched && slot.running > 0 && !same_context_value(slot.reading, value)) {
     GUC_check_errcode(ERRCODE_ACTIVE_SQL_TRANSACTION);
     GUC_check_errmsg("%s cannot change after it has been read", setting_name(setting));
-    if (slot.reading == nullptr) {
-      GUC_check_errdetail("This %s has read it while it was unset.", one_tenant ? "transaction" : "statement");
-    } else {
-      GUC_check_errdetail("This %s has read %s \"%s\".", one_tenant ? "transaction" : "statement",
-                          setting_word(setting), slot.reading->bytes());
-    }
+    GUC_check_errdetail("This statement has read %s.", context_words(setting, slot.reading));
     GUC_check_errhint(change_hint(), setting_word(setting));
     return false;
   }
@@ -136,6 +202,7 @@ bool drop_session_value(Setting setting) {
 
 // The check hook: reads the text once, into the extra.
 bool check_setting(Setting setting, char **newval, void **extra, GucSource source) {
+  checked_extra = nullptr;
   if (drop_next_session_value && set_by_session(source)) return drop_session_value(setting);
   const char *text = *newval != nullptr ? *newval : "";
   const size_t length = strlen(text);
@@ -166,6 +233,7 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
   *extra = compat::guc_allocate(size);
   if (*extra == nullptr) return false;
   memcpy(*extra, &parsed, size);
+  if (source != PGC_S_TEST) checked_extra = *extra;
   return true;
 }
 
@@ -224,6 +292,9 @@ void assign_setting(Setting setting, void *extra) {
   slot.extra = static_cast<const ContextValue *>(extra);
   make_unready(&slot);
   note_transaction();
+  const bool is_set = extra != nullptr && extra == checked_extra;
+  checked_extra = nullptr;
+  if (is_set && present(slot) != nullptr && set_by_session(slot.extra->source)) bind_by_set(setting, present(slot));
   if (change_callback != nullptr) change_callback(setting);
 }
 
@@ -262,12 +333,15 @@ void define_setting() {
   const config_generic *placeholder = compat::find_setting(words[index].name);
   drop_next_session_value =
       placeholder != nullptr && (placeholder->flags & GUC_CUSTOM_PLACEHOLDER) != 0 && has_session_value(placeholder);
+  loading = true;
   DefineCustomStringVariable(words[index].name, words[index].description,
                              "It lasts one transaction: use SET LOCAL or rls_tenant.set_context().",
                              &setting_texts[index], "", PGC_USERSET, 0, check_hook<setting>, assign_hook<setting>,
                              nullptr);
-  drop_next_session_value = false;
+  drop_next_session_value = loading = false;
   context_slots[index].record = compat::find_setting(words[index].name);
+  const ContextValue *now = present_context(setting);
+  if (now != nullptr && set_by_session(now->source)) bind_by_set(setting, now);
 }
 
 template <Setting setting>
@@ -295,6 +369,7 @@ void forget_readings() {
     slot.reading = nullptr;
     slot.latched = false;
     slot.running = 0;
+    slot.binding = ContextSlot::Binding::none;
   }
   if (!statement_goes_on()) {
     release_copies();
@@ -339,6 +414,16 @@ const char *context_words(Setting setting, const ContextValue *value) {
   return psprintf("%s \"%s\"", setting_word(setting), value->bytes());
 }
 
+bool is_bound(Setting setting) {
+  forget_undone_bindings();
+  return slot_of(setting).binding != ContextSlot::Binding::none;
+}
+
+const ContextValue *bound_value(Setting setting) {
+  const ContextSlot &slot = slot_of(setting);
+  return slot.bound_unset ? nullptr : &slot.bound;
+}
+
 void on_context_change(void (*fn)(Setting)) { change_callback = fn; }
 void set_read_check(void (*fn)(Setting, const ContextValue *)) { read_check = fn; }
 
@@ -351,8 +436,9 @@ bool missing_context_raises() { return missing_context == missing_error; }
 
 void raise_context_changed(Setting setting, const ContextValue *before, const ContextValue *now) {
   ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-                  errmsg("the %s is no longer the one that was read before", setting_word(setting)),
-                  errdetail("It was %s when it was read; %s now names %s.", context_words(setting, before),
+                  errmsg("the %s is no longer the one that this %s stands for", setting_word(setting),
+                         one_tenant ? "transaction" : "statement"),
+                  errdetail("It stands for %s; %s now names %s.", context_words(setting, before),
                             setting_name(setting), context_words(setting, now)),
                   errhint(change_hint(), setting_word(setting))));
   pg_unreachable();
@@ -372,10 +458,11 @@ const ContextValue *read_context_slow(Setting setting) {
   note_transaction();
   ContextSlot &slot = slot_of(setting);
   const ContextValue *now = present(slot);
+  if (breaks_binding(setting, now)) raise_context_changed(setting, bound_value(setting), now);
   if (read_check != nullptr)
     read_check(setting, now);  // in a worker, too: that of CREATE INDEX has a leader who has read nothing
   if (!slot.latched || !same_context_value(slot.reading, now)) {
-    if (slot.latched && (one_tenant || slot.running > 0)) raise_context_changed(setting, slot.reading, now);
+    if (slot.latched && slot.running > 0) raise_context_changed(setting, slot.reading, now);
     if (now == nullptr && missing_context_raises()) {
       ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                       errmsg("no %s is set for this transaction", setting_word(setting)),
@@ -394,6 +481,7 @@ const ContextValue *read_context_slow(Setting setting) {
     }
     slot.reading = now != nullptr ? kept_copy(now) : nullptr;
     slot.latched = true;
+    bind_by_read(setting, now);
   }
   slot.ready = slot.reading;
   if (slot.reading != nullptr && slot.reading->is_uuid) slot.ready_uuid = &slot.reading->uuid;
@@ -407,16 +495,34 @@ void context_running(SettingSet settings, int step) {
   }
 }
 
+namespace {
+
+// Makes a value valid to the end of the transaction, or takes a setting back to its default if it is nullptr.
 void set_context_value(Setting setting, const char *value) {
   const ContextSlot &slot = slot_of(setting);
   if (value == nullptr && (slot.extra == nullptr || !set_by_session(slot.extra->source))) return;
   set_config_option(setting_name(setting), value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-  if (value != nullptr && read_check != nullptr) read_check(setting, present(slot));
+  const ContextValue *now = present(slot);
+  if (value != nullptr && read_check != nullptr) read_check(setting, now);
+  if (value != nullptr) return;
   // Going back to the default asks no check hook.
-  if (value == nullptr && slot.latched && (one_tenant || slot.running > 0) &&
-      !same_context_value(slot.reading, present(slot))) {
-    raise_context_changed(setting, slot.reading, present(slot));
+  if (breaks_binding(setting, now)) raise_context_changed(setting, bound_value(setting), now);
+  if (slot.latched && slot.running > 0 && !same_context_value(slot.reading, now))
+    raise_context_changed(setting, slot.reading, now);
+}
+
+}  // namespace
+
+void set_context_values(const char *const values[setting_count]) {
+  for (Setting setting : all_settings) set_context_value(setting, values[static_cast<int>(setting)]);
+  // What was left out is bound, too, as it is now. Only after all could be set.
+  for (Setting setting : all_settings) {
+    if (values[static_cast<int>(setting)] == nullptr) bind_by_set(setting, present_context(setting));
   }
+}
+
+void clear_context_values() {
+  for (Setting setting : all_settings) set_context_value(setting, nullptr);
 }
 
 void check_session_set(const Node *statement) {
@@ -442,7 +548,7 @@ void context_init() {
                            "error: it raises; null: it gives NULL, so that no row is visible.", &missing_context,
                            missing_error, missing_options, PGC_SUSET, 0, nullptr, assign_missing_context, nullptr);
   DefineCustomBoolVariable("rls_tenant.one_tenant_per_transaction",
-                           "Binds a transaction to the first tenant, account and user that it reads.",
+                           "Binds a transaction to the first tenant, account and user that it sets or reads.",
                            "Off, for test suites and batch workers, binds each statement only.", &one_tenant, true,
                            PGC_SUSET, 0, nullptr, nullptr, nullptr);
   define_setting<Setting::tenant>();

@@ -45,7 +45,7 @@ void check_session_set(const Node *statement);
 // Where a value came from, in words: transaction, role, database, ...
 const char *source_word(GucSource source);
 
-// Whether a transaction is bound to the first value that it reads.
+// Whether a transaction is bound to the first values that it sets or reads.
 bool one_tenant_per_transaction();
 // Whether reading an unset context raises (else it gives NULL).
 bool missing_context_raises();
@@ -62,6 +62,11 @@ struct ContextSlot {
   const ContextValue *reading;  // a copy of what was read, or nullptr: read as unset
   bool latched;                 // `reading` is what this transaction has read
   int running;                  // statements that read it and are running now
+
+  // What the transaction is bound to. A binding by a value that was set, and not read, is undone with the set.
+  enum class Binding { none, by_set, by_read } binding;
+  bool bound_unset;    // to no value
+  ContextValue bound;  // never handed out
   config_generic *record;       // PostgreSQL's record of the setting
 };
 extern ContextSlot context_slots[setting_count];
@@ -77,8 +82,15 @@ inline const ContextValue *read_context(Setting setting) {
 // While a statement that reads these settings runs, they cannot change, whatever one_tenant_per_transaction says.
 void context_running(SettingSet settings, int step);
 
-// Makes a setting's value valid to the end of the transaction, or takes it back to its default if value is nullptr.
-void set_context_value(Setting setting, const char *value);
+// Makes three values valid to the end of the transaction, and binds it to them; a setting whose value is nullptr goes
+// back to its default.
+void set_context_values(const char *const values[setting_count]);
+// Takes all three back to their defaults.
+void clear_context_values();
+
+// Whether a transaction is bound to a value or to none, and to which (nullptr: none).
+bool is_bound(Setting setting);
+const ContextValue *bound_value(Setting setting);
 
 // Raised where the text of the context is not of the type that is asked for.
 [[noreturn]] void raise_unfit_context(Setting setting, const char *text, const char *type);

@@ -104,7 +104,7 @@ Datum set_context(FunctionCallInfo fcinfo, ToText to_text) {
                     errhint("Use rls_tenant.clear_context() to have no context.")));
   }
   if (called_by_client(fcinfo)) WarnNoTransactionBlock(true, "rls_tenant.set_context()");
-  for (Setting setting : all_settings) set_context_value(setting, texts[static_cast<int>(setting)]);
+  set_context_values(texts);
   PG_RETURN_VOID();
 }
 
@@ -148,7 +148,7 @@ RT_FUNCTION(rls_tenant_set_context_uuid) { return set_context(fcinfo, uuid_argum
 RT_FUNCTION(rls_tenant_set_context_bigint) { return set_context(fcinfo, bigint_argument); }
 
 RT_FUNCTION(rls_tenant_clear_context) {
-  for (Setting setting : all_settings) set_context_value(setting, nullptr);
+  clear_context_values();
   PG_RETURN_VOID();
 }
 

@@ -27,7 +27,10 @@ const char *setting_words(Setting setting) {
     appendStringInfo(&text, "; role \"%s\" is pinned here, and can read nothing else",
                      GetUserNameFromId(GetSessionUserId(), false));
   }
-  if (!slot.latched) {
+  if (!slot.latched && one_tenant_per_transaction() && is_bound(setting)) {
+    appendStringInfo(&text, "; the transaction stands for %s until it ends",
+                     context_words(setting, bound_value(setting)));
+  } else if (!slot.latched) {
     appendStringInfoString(&text, "; not read yet");
   } else if (!same_context_value(slot.reading, value)) {
     appendStringInfo(&text, "; read before as %s, so that the next read is %s",

@@ -78,6 +78,7 @@ SELECT rls_tenant.set_context(NULL::text);
 SELECT rls_tenant.set_context('');
 \echo :LAST_ERROR_SQLSTATE
 BEGIN;
+SET LOCAL rls_tenant.one_tenant_per_transaction = off;
 SELECT rls_tenant.set_context('1', '2', '3');
 SELECT rls_tenant.set_context('1', '4');
 SELECT * FROM rls_tenant.current_context();
@@ -88,10 +89,14 @@ SELECT * FROM rls_tenant.current_context();
 SELECT rls_tenant.current_tenant_text();
 ROLLBACK;
 
--- One transaction reads one tenant.
+-- One transaction stands for one tenant, from the first value that it sets.
 BEGIN;
-SELECT rls_tenant.set_context('1', '2', '3');
-SELECT rls_tenant.set_context('4', '5', '6');   -- nothing was read yet
+SELECT rls_tenant.set_context('4', '5', '6');
+SELECT rls_tenant.set_context('4', '5', '6');   -- the same is no change
+SAVEPOINT s;
+SELECT rls_tenant.set_context('1', '2', '3');   -- nothing was read yet
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK TO s;
 SELECT rls_tenant.current_tenant_text();
 SAVEPOINT s;
 SELECT rls_tenant.set_context('7');
@@ -105,7 +110,8 @@ SELECT rls_tenant.clear_context();
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 SET LOCAL rls_tenant.tenant_id = '4';           -- the same one is no change
-SET LOCAL rls_tenant.account_id = 'other';      -- the account was not read
+SET LOCAL rls_tenant.account_id = 'other';      -- the account was not read, and is bound with the tenant
+ROLLBACK TO s;
 RESET rls_tenant.tenant_id;                     -- asks no check hook
 SELECT * FROM rls_tenant.current_context();
 SELECT rls_tenant.current_tenant_text();
@@ -120,8 +126,8 @@ SELECT rls_tenant.current_tenant_text();
 COMMIT;
 
 -- Looking is not reading.
+SET rls_tenant.missing_context = 'null';
 BEGIN;
-SET LOCAL rls_tenant.tenant_id = '1';
 SHOW rls_tenant.tenant_id;
 SELECT current_setting('rls_tenant.tenant_id');
 SELECT tenant_id FROM rls_tenant.current_context();
@@ -129,7 +135,9 @@ SET LOCAL rls_tenant.tenant_id = '2';
 SELECT rls_tenant.current_tenant_text();
 COMMIT;
 
--- The latch is not released by ROLLBACK TO, which takes the value back.
+RESET rls_tenant.missing_context;
+
+-- What was read is not released by ROLLBACK TO, which takes the value back.
 BEGIN;
 SAVEPOINT s;
 SET LOCAL rls_tenant.tenant_id = '1';

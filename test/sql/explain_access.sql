@@ -28,6 +28,8 @@ SET LOCAL rls_tenant.tenant_id = '1';
 SET LOCAL ROLE regress_ea_app;
 SELECT * FROM rls_tenant.explain_access('orders');
 -- It does not bind the transaction.
+ROLLBACK;
+BEGIN;
 SET LOCAL rls_tenant.tenant_id = '2';
 ROLLBACK;
 -- With rows.
@@ -202,7 +204,6 @@ SELECT * FROM rls_tenant.explain_context() WHERE item !~ 'membership';
 SET LOCAL rls_tenant.tenant_id = '1';
 SET LOCAL rls_tenant.user_id = 'u';
 SELECT * FROM rls_tenant.explain_context() WHERE item !~ 'membership';
-SET LOCAL rls_tenant.tenant_id = '2';
 SELECT rls_tenant.current_tenant_text(), rls_tenant.is_member(1, 'ea');
 SELECT * FROM rls_tenant.explain_context() WHERE item <> 'memberships';
 RESET rls_tenant.tenant_id;

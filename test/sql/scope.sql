@@ -30,8 +30,7 @@ BEGIN
   PERFORM rls_tenant.set_context('a');
   BEGIN
     PERFORM rls_tenant.set_context('b');
-    RAISE EXCEPTION 'undo';
-  EXCEPTION WHEN raise_exception THEN NULL;
+  EXCEPTION WHEN active_sql_transaction THEN RAISE NOTICE 'caught: %', SQLERRM;
   END;
   RAISE NOTICE 'context %', (SELECT tenant_id FROM rls_tenant.current_context());
   BEGIN

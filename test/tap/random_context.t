@@ -152,7 +152,7 @@ sub tear_down {
 
 # The session and its model.
 my ($walk, $db, @trace, @violations);
-my ($in_transaction, %value, %latch, @savepoints, %cursors, %prepared, %held, $loaded, $parallel, $names);
+my ($in_transaction, %value, %bound, %touched, @savepoints, %cursors, %prepared, %held, $loaded, $parallel, $names);
 
 sub violation {
   my ($what) = @_;
@@ -190,12 +190,46 @@ sub now { my ($setting) = @_; return $value{$setting} // fallback($setting) }
 # Whether a role that is pinned would leave its pin: refused at the latest when it reads, and at once by set_context().
 sub leaves_pin { my ($id) = @_; return $walk->{pin} && $id ne $walk->{pin} }
 
+# A setting is changed; the level of savepoints at which it first was tells when that is undone.
+sub touch {
+  my ($setting) = @_;
+  $touched{$setting} //= @savepoints;
+  return;
+}
+
+# Binds the transaction, where it is not bound yet, to a value ('': none) that it has set.
+sub bind_by_set {
+  my ($setting, $id) = @_;
+  $bound{$setting} //= {id => $id} if $walk->{one};
+  return;
+}
+
+# A read binds to what it has read, and to all settings as they are.
+sub bind_by_read {
+  my ($setting, $id) = @_;
+  $bound{$setting} = {id => $id, read => 1};
+  return unless $walk->{one};
+  for my $other (qw(tenant account)) {
+    $bound{$other} //= {id => now($other)};
+    $bound{$other}{read} = 1;
+  }
+  return;
+}
+
+# Whether a value is another than the transaction is bound to.
+sub breaks_binding {
+  my ($setting, $id) = @_;
+  return $walk->{one} && $bound{$setting} && $bound{$setting}{id} ne $id;
+}
+
 # A set that a check hook sees. Gives the SQLSTATE that must come, or ''.
 sub model_set {
   my ($setting, $id) = @_;
   return '' if !defined $id && !defined $value{$setting};
-  return '25001' if $walk->{one} && defined $latch{$setting} && $latch{$setting} ne ($id // fallback($setting));
+  return '25001' if breaks_binding($setting, $id // fallback($setting));
   $value{$setting} = $id;
+  touch($setting);
+  bind_by_set($setting, $id) if ($id // '') ne '';
   return '';
 }
 
@@ -204,21 +238,23 @@ sub model_read {
   my ($setting) = @_;
   my $id = now($setting);
   $loaded = 1;
+  return '25001' if breaks_binding($setting, $id);
   return '42501' if $setting eq 'tenant' && leaves_pin($id);
-  return '25001' if $walk->{one} && defined $latch{$setting} && $latch{$setting} ne $id;
   return '55000' if $id eq '';
-  $latch{$setting} = $id;
+  bind_by_read($setting, $id);
   return '';
 }
 
 sub model_set_context {
   my ($id, $account) = @_;
   $loaded = 1;
-  return model_set('tenant', $id) || (leaves_pin($id) ? '42501' : '') || model_set('account', $account);
+  my $refused = model_set('tenant', $id) || (leaves_pin($id) ? '42501' : '') || model_set('account', $account);
+  bind_by_set('account', now('account')) unless $refused || defined $account;
+  return $refused;
 }
 
 sub begin_model {
-  (%value, %latch, @savepoints, %cursors) = ();
+  (%value, %bound, %touched, @savepoints, %cursors) = ();
   return;
 }
 
@@ -235,12 +271,21 @@ sub recover {
   return;
 }
 
+# What was set and is undone binds nothing, unless it was read; what set_context() left out goes with the tenant.
+sub forget_undone {
+  return if defined $touched{tenant};
+  delete @bound{grep { !$bound{$_}{read} && !defined $touched{$_} } keys %bound};
+  return;
+}
+
 sub back_to {
   my ($index) = @_;
   my (undef, $state) = run("ROLLBACK TO s$index");
   violation("ROLLBACK TO failed: $state") if $state;
   %value = %{$savepoints[$index]};
   $#savepoints = $index;
+  delete @touched{grep { $touched{$_} > $index } keys %touched};
+  forget_undone();
   delete @cursors{grep { $cursors{$_}{level} >= $index } keys %cursors};
   return;
 }
@@ -353,6 +398,7 @@ my %steps;
     my $index = int rand @savepoints;
     run("RELEASE s$index");
     $#savepoints = $index - 1;
+    for (values %touched) { $_ = $index if $_ > $index }
     for (values %cursors) { $_->{level} = $index - 1 if $_->{level} > $index - 1 }
   }],
 
@@ -392,6 +438,7 @@ my %steps;
     my (undef, $state) = run($sql);
     violation("$state instead of success") if $state;
     $value{tenant} = undef;
+    touch('tenant');
     begin_model() unless $in_transaction;
   }],
   # A value for the session, hidden by its default to the end of the transaction: it must not come back afterwards.
@@ -405,6 +452,7 @@ my %steps;
   }],
   reset_all => [1, sub {
     run('RESET ALL');
+    touch($_) for grep { defined $value{$_} } keys %value;
     %value = ();
     begin_model() unless $in_transaction;
   }],
@@ -475,9 +523,9 @@ my %steps;
   # A function's SET clause: another tenant for one call, where that is allowed.
   seen_as => [4, sub {
     my $id     = pick(@tenants);
-    my $wanted = $walk->{one} && defined $latch{tenant} && $latch{tenant} ne $id ? '25001' : '';
+    my $wanted = breaks_binding('tenant', $id) ? '25001' : '';
     $wanted ||= '42501' if leaves_pin($id);
-    $latch{tenant} = $id unless $wanted;
+    bind_by_read('tenant', $id) unless $wanted;
     $loaded = 1;
     expect($wanted, text_of($id), "SELECT seen_as_$id()");
   }],
@@ -494,7 +542,7 @@ my %steps;
     my $tenant = now('tenant');
     my $wanted = model_read('tenant');
     $wanted ||= '25001' if $id ne $tenant;
-    $value{tenant} = $id unless $wanted;
+    do { $value{tenant} = $id; touch('tenant') } unless $wanted;
     expect($wanted, all_rows_of($tenant), pick(
       "SELECT tenant_id, switch('$id') FROM t",
       "SELECT tenant_id FROM t WHERE switch('$id') IS NOT NULL",
@@ -508,7 +556,7 @@ my %steps;
     my $tenant = now('tenant');
     my $wanted = model_read('tenant');
     $wanted ||= '25001' if $id ne $tenant;
-    $value{tenant} = $id unless $wanted;
+    do { $value{tenant} = $id; touch('tenant') } unless $wanted;
     expect($wanted, undef,
       "WITH x AS (UPDATE t SET n = n + 1), y AS (UPDATE t SET k = k RETURNING switch('$id')) SELECT 1");
   }],
@@ -519,7 +567,8 @@ my %steps;
         WHERE (SELECT set_config('rls_tenant.tenant_id', $1, true)) IS NOT NULL});
     }
     my $tenant = now('tenant');
-    if ($tenant eq '' && !defined $latch{tenant} && $walk->{one} || $tenant eq '' && !$walk->{one}) {
+    return if $tenant eq '' && $walk->{one} && $bound{tenant};    # which comes first is the planner's affair
+    if ($tenant eq '' && $walk->{one} || $tenant eq '' && !$walk->{one}) {
       # Unset until the filter sets it: whether planning reads first depends on the plan cache.
       my ($result, $state) = run("EXECUTE filter('$id')");
       return recover_by_rollback() if $state && cautious($state);
@@ -528,23 +577,28 @@ my %steps;
       violation("a pinned role reads $id") if leaves_pin($id);
       my $fault = all_rows_of($id)->($result);
       violation($fault . show($result)) if $fault;
-      @value{'tenant'} = @latch{'tenant'} = ($id);
+      $value{tenant} = $id;
+      touch('tenant');
+      bind_by_read('tenant', $id);
       begin_model() unless $in_transaction;
       return;
     }
     my $wanted = model_read('tenant');
     $wanted ||= '25001' if $id ne $tenant;
-    $value{tenant} = $id unless $wanted;
+    do { $value{tenant} = $id; touch('tenant') } unless $wanted;
     expect($wanted, all_rows_of($tenant), "EXECUTE filter('$id')");
   }],
   attempt => [4, sub {
     return if $parallel;
     my ($id, $fail) = (pick(@tenants), rand() < 0.5);
-    my %before = %value;
+    my ($values, $bindings, $touches) = ({%value}, {map { $_ => {%{$bound{$_}}} } keys %bound}, {%touched});
     $loaded = 1;
     my $refused = model_set_context($id, undef) || model_read('tenant');
-    %value = %before if $refused || $fail;
-    $latch{tenant} = $id if $fail && !$refused;
+    if ($refused || $fail) {
+      %value = %$values;
+      %touched = %$touches;
+      %bound = %$bindings if $refused;
+    }
     expect(model_read('tenant'), text_of(now('tenant')), "SELECT attempt('$id', " . ($fail ? 'true' : 'false') . ')');
   }],
 
@@ -656,13 +710,13 @@ my %steps;
     if ($state) {
       violation("$state for a cursor over a function") unless $state =~ ($walk->{pin} ? qr/^(25001|55000|42501)$/ : qr/^(25001|55000)$/);
       violation("$state although nothing changed")
-        if $state eq '25001' && $walk->{one} && ($latch{tenant} // $tenant) eq $tenant && !$parallel;
+        if $state eq '25001' && $walk->{one} && !breaks_binding('tenant', $tenant) && !$parallel;
       delete $cursors{$name};
       return recover();
     }
     violation("a cursor over a function gives another tenant's rows to '$tenant'" . show($result))
       if grep { $_->[0] ne $tenant } @$result;
-    $latch{tenant} //= $tenant if @$result;
+    bind_by_read('tenant', $tenant) if @$result;
   }],
   hold_function => [1, sub {
     return if !$in_transaction || keys %cursors > 5 || $parallel;

@@ -127,7 +127,7 @@ sub set_up {
 
 # The session and what is known of it.
 my ($walk, $db, @trace, @violations, $since);
-my ($in_transaction, $tenant, $latched, @savepoints, %prepared, %handles, %cursors, $role, $null, $one, $detached, $parallel);
+my ($in_transaction, $tenant, $latched, $set, $touched, $unsure, @savepoints, %prepared, %handles, %cursors, $role, $null, $one, $detached, $parallel);
 my ($account, $user) = (1, 'ann');
 
 # The rows that a table has for the context, in order; undef: none.
@@ -221,20 +221,26 @@ sub run {
 
 sub end_model {
   ($in_transaction, $tenant, $latched, $account, $user) = (0, undef, undef, 1, 'ann');
+  ($set, $touched, $unsure) = ();
   (@savepoints, %cursors) = ();
 }
+
+# What the transaction is bound to: what it has read, or what it has set and not rolled back ($touched: the level of
+# savepoints at which the setting was first changed); undef: nothing.
+sub bound { return $latched // $set }
 
 # What must come of a read: '' or an SQLSTATE. 'unset' is latched where that gives NULL.
 sub model_read {
   my $now = now();
   if (!defined $now) {
-    return '25001' if defined $latched && $latched ne 'unset' && $one;
+    return '25001' if $one && (bound() // 'unset') ne 'unset';
+    $unsure = 1;    # what else the statement has read may have bound the transaction to no tenant
     return '55000' unless $null;
     $latched = 'unset' if $in_transaction;
     return '';
   }
+  return '25001' if $one && (bound() // $now) ne $now;
   return '42501' if elsewhere($now);
-  return '25001' if $one && defined $latched && $latched ne $now;
   $latched = $now if $in_transaction;
   return '';
 }
@@ -248,6 +254,7 @@ sub back_to {
   my ($index) = @_;
   run("ROLLBACK TO s$index");
   $tenant = $savepoints[$index];
+  ($set, $touched) = () if defined $touched && $touched > $index;
   $#savepoints = $index;
   delete @cursors{grep { $cursors{$_}{level} >= $index } keys %cursors};
 }
@@ -314,12 +321,15 @@ sub set_tenant {
   my $sql = pick("SET LOCAL rls_tenant.tenant_id = '$id'",
     "SELECT set_config('rls_tenant.tenant_id', '$id', " . pick('true', 'false') . ')',
     "SELECT rls_tenant.set_context('$id', '$account{$account}', '$user')");
-  my $wanted = $one && defined $latched && $latched ne $id ? '25001' : elsewhere($id) && $sql =~ /set_context/ ? '42501' : '';
+  my $wanted = $one && (bound() // $id) ne $id ? '25001' : elsewhere($id) && $sql =~ /set_context/ ? '42501' : '';
   my (undef, $state) = run($sql);
+  return recover() if $unsure && ($state // '') eq '25001';
   return recover() if $role eq 'all' && ($state // '') eq '25001';    # a parallel plan reads, whatever it is of
   violation(($state // 'success') . ' of a set instead of ' . ($wanted || 'success')) if ($state // '') ne $wanted;
   return recover() if $state;
   $tenant = $id;
+  $set //= $id if $one;
+  $touched //= @savepoints;
 }
 
 my %steps = (
@@ -350,6 +360,7 @@ my %steps = (
     return unless $in_transaction;
     run('RESET rls_tenant.tenant_id');
     $tenant = undef;
+    $touched //= @savepoints;
   }],
   savepoint => [6, sub {
     return if !$in_transaction || @savepoints > 3;
@@ -374,7 +385,7 @@ my %steps = (
   as => [5, sub {
     my ($t, $id) = (pick('plain', @parted), some_tenant());
     return if $role eq 'all' || !$in_transaction;
-    my $wanted_state = $one && defined $latched && $latched ne $id ? '25001' : elsewhere($id) ? '42501' : '';
+    my $wanted_state = $one && (bound() // $id) ne $id ? '25001' : elsewhere($id) ? '42501' : '';
     my ($result, $state) = run("SELECT as_${id}_$t()");
     violation(($state // 'success') . ' instead of ' . ($wanted_state || 'success')) if ($state // '') ne $wanted_state;
     return recover() if $state;
