@@ -195,10 +195,13 @@ const ContextValue *kept_copy(const ContextValue *value) {
     control.hcxt = copies_memory;
     copies_by_text = hash_create("rls_tenant contexts", 64, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
   }
-  bool found;
-  SharedCopy *entry = static_cast<SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_ENTER, &found));
-  if (!found) entry->copy = copy_context_value(value, copies_memory);
-  return entry->copy;
+  const SharedCopy *present =
+      static_cast<const SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_FIND, nullptr));
+  if (present != nullptr) return present->copy;
+  const ContextValue *copy =
+      copy_context_value(value, copies_memory);  // first: an entry without a copy must not stay after an error
+  static_cast<SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_ENTER, nullptr))->copy = copy;
+  return copy;
 }
 
 void release_copies() {

@@ -62,8 +62,8 @@ void take(const ColumnRule *rule, TupleTableSlot *row, RowValues *into) {
 // Finds the tenant column, which only a change of what is restricted asks for.
 void find_tenant(RuleState *state, Relation relation) {
   if (state->knows_tenant) return;
-  state->knows_tenant = true;
   const AttrNumber attribute = tenant_attribute(RelationGetRelid(relation));
+  state->knows_tenant = true;
   if (attribute <= 0) return;
   const Form_pg_attribute form = TupleDescAttr(RelationGetDescr(relation), attribute - 1);
   state->tenant = {attribute, form->attbyval, form->attlen};

@@ -36,8 +36,11 @@ bool check_handle(char **newval, void **, GucSource source) {
 
 void set_handle(const char *text) {
   handing_down = true;
-  set_config_option(handle_setting, text, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
-  handing_down = false;
+  PG_TRY();
+  { set_config_option(handle_setting, text, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false); }
+  PG_FINALLY();
+  { handing_down = false; }
+  PG_END_TRY();
 }
 
 void write_groups(char *place, const StatementGroups *list) {
