@@ -95,7 +95,7 @@ GroupSet *handed_down_groups(const char *source, const ContextValue *user) {
     if (entry.source_length == strlen(source) && memcmp(text, source, entry.source_length) == 0 &&
         entry.user_length == user->length() &&
         memcmp(text + entry.source_length, user->bytes(), entry.user_length) == 0) {
-      result = static_cast<GroupSet *>(MemoryContextAlloc(membership_memory(), groups->size));
+      result = static_cast<GroupSet *>(MemoryContextAllocExtended(CurrentMemoryContext, groups->size, MCXT_ALLOC_HUGE));
       memcpy(result, groups, groups->size);
       break;
     }
