@@ -66,7 +66,8 @@ RuleFault place_fault(Relation relation, const ColumnRule *rule) {
     List *ancestors = get_partition_ancestors(rule->root_relid);
     return {
         psprintf("It was made on %s, which is a partition: rows may move to others.", relation_name(rule->root_relid)),
-        psprintf("Drop it, and make it on %s.", relation_name(llast_oid(ancestors)))};
+        ancestors != NIL ? psprintf("Drop it, and make it on %s.", relation_name(llast_oid(ancestors)))
+                         : "Try again: the partition is being detached."};
   }
   if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID) {
     return {psprintf("Table access method \"%s\" of %s does not tell which rows have moved.",

@@ -130,7 +130,10 @@ void check_relations(Check *check) {
   List *faulty = NIL;
   const ListCell *cell;
   if (guard_mode() == mode_protect) {
-    foreach (cell, candidates) mend(check, static_cast<Candidate *>(lfirst(cell)));
+    in_lasting_subtransaction([&] {
+      ListCell *candidate;
+      foreach (candidate, candidates) mend(check, static_cast<Candidate *>(lfirst(candidate)));
+    });
   }
   foreach (cell, candidates) protect_children(check, static_cast<const Candidate *>(lfirst(cell)));
   foreach (cell, candidates) {
