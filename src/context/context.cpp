@@ -125,6 +125,16 @@ bool breaks_binding(Setting setting, const ContextValue *value) {
 // Whether a value comes from the session or its client, not from a default that a DBA set.
 bool set_by_session(GucSource source) { return source >= PGC_S_INTERACTIVE; }
 
+// Memory of a setting, for its check hook; nullptr: there is none, and PostgreSQL will say that.
+void *allocate_for_setting(size_t size) {
+  void *memory = compat::guc_allocate(size);
+  if (memory == nullptr) {
+    GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
+    GUC_check_errmsg("out of memory");
+  }
+  return memory;
+}
+
 // Puts the canonical form of a declared uuid or bigint in the place of what was written: one tenant has one text.
 bool canonical_text(std::optional<IdType> type, ContextValue *value, char **newval) {
   char text[64];
@@ -137,7 +147,7 @@ bool canonical_text(std::optional<IdType> type, ContextValue *value, char **newv
   }
   if (strcmp(text, *newval) == 0) return true;
   const size_t length = strlen(text);
-  char *canonical = static_cast<char *>(compat::guc_allocate(length + 1));
+  char *canonical = static_cast<char *>(allocate_for_setting(length + 1));
   if (canonical == nullptr) return false;
   memcpy(canonical, text, length + 1);
   compat::guc_release(*newval);
@@ -230,7 +240,7 @@ bool check_setting(Setting setting, char **newval, void **extra, GucSource sourc
   if (!check_change(setting, length > 0 ? &parsed : nullptr, source)) return false;
   // Last of all: PostgreSQL does not release the extra of a value that was refused.
   const size_t size = context_value_size(parsed.length());
-  *extra = compat::guc_allocate(size);
+  *extra = allocate_for_setting(size);
   if (*extra == nullptr) return false;
   memcpy(*extra, &parsed, size);
   if (source != PGC_S_TEST) checked_extra = *extra;
@@ -263,10 +273,13 @@ const ContextValue *kept_copy(const ContextValue *value) {
     control.hcxt = copies_memory;
     copies_by_text = hash_create("rls_tenant contexts", 64, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
   }
-  bool found;
-  SharedCopy *entry = static_cast<SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_ENTER, &found));
-  if (!found) entry->copy = copy_context_value(value, copies_memory);
-  return entry->copy;
+  const SharedCopy *present =
+      static_cast<const SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_FIND, nullptr));
+  if (present != nullptr) return present->copy;
+  const ContextValue *copy =
+      copy_context_value(value, copies_memory);  // first: an entry without a copy must not stay after an error
+  static_cast<SharedCopy *>(hash_search(copies_by_text, value->bytes(), HASH_ENTER, nullptr))->copy = copy;
+  return copy;
 }
 
 void release_copies() {

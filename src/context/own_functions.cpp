@@ -13,7 +13,7 @@ namespace {
 struct KnownFunction {
   uint32 hash;  // under which PostgreSQL notes the dependency
   SettingSet settings;
-  bool memberships;
+  uint32 memberships;  // 1: it asks about them, else 0
 };
 
 // The types that a group may have in is_member(), has_role() and so on.
@@ -23,82 +23,91 @@ constexpr int group_type_count = lengthof(group_types);
 constexpr int functions_per_setting = 1 + 2 * id_type_count;
 constexpr int membership_functions = 3 * group_type_count + 2 * id_type_count;
 
-SettingFunctions functions[setting_count];
-Oid membership_checks[group_type_count];  // is_member()
-Oid role_checks[group_type_count];        // has_role()
-Oid group_lists[id_type_count];           // index_groups_uuid() and so on
-Oid membership_change = InvalidOid;
-Oid tenant_isolation = InvalidOid;
-KnownFunction known[setting_count * functions_per_setting + membership_functions];
-int known_count = 0;
-bool valid = false;
+// All of them, as one reading of the catalogs found them.
+struct OwnFunctions {
+  SettingFunctions settings[setting_count];
+  Oid membership_checks[group_type_count];  // is_member()
+  Oid role_checks[group_type_count];        // has_role()
+  Oid group_lists[id_type_count];           // index_groups_uuid() and so on
+  Oid membership_change;
+  Oid tenant_isolation;
+  KnownFunction known[setting_count * functions_per_setting + membership_functions];
+  int known_count;
+};
+static_assert(std::has_unique_object_representations_v<OwnFunctions>);  // two readings are compared byte for byte
 
-void remember(Oid function, Setting setting, bool memberships) {
+OwnFunctions own = {};  // the last that were read as a whole
+bool valid = false;     // nothing has changed since
+uint64 changes = 0;     // of functions and schemas, be they whatever they are
+
+void remember(OwnFunctions *found, Oid function, Setting setting, bool memberships) {
   if (!OidIsValid(function)) return;
-  known[known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)), setting_bit(setting),
-                          memberships};
+  found->known[found->known_count++] = {GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function)),
+                                        setting_bit(setting), memberships ? 1u : 0u};
 }
 
 // The functions that read one setting.
-void look_up_setting(Oid schema, Setting setting) {
+void look_up_setting(OwnFunctions *found, Oid schema, Setting setting) {
   const Oid types[] = {TEXTOID};
-  SettingFunctions &mine = functions[static_cast<int>(setting)];
+  SettingFunctions &mine = found->settings[static_cast<int>(setting)];
   char name[NAMEDATALEN];
   snprintf(name, sizeof name, "%s_setting", setting_word(setting));
   mine.setting = function_named(schema, name, types, 0);
-  remember(mine.setting, setting, false);
+  remember(found, mine.setting, setting, false);
   for (IdType type : all_id_types) {
     const int i = static_cast<int>(type);
     snprintf(name, sizeof name, "current_%s_%s", setting_word(setting), id_type_name(type));
     mine.getter[i] = function_named(schema, name, types, 1);
     snprintf(name, sizeof name, "fast_%s_%s", setting_word(setting), id_type_name(type));
     mine.fast[i] = function_named(schema, name, types, 0);
-    remember(mine.fast[i], setting, false);
+    remember(found, mine.fast[i], setting, false);
   }
 }
 
 // The functions that ask about memberships, of the user in the context.
-void look_up_memberships(Oid schema) {
+void look_up_memberships(OwnFunctions *found, Oid schema) {
   for (int i = 0; i < group_type_count; i++) {
     const Oid types[] = {group_types[i], TEXTOID, TEXTOID};
-    membership_checks[i] = function_named(schema, "is_member", types, 2);
-    remember(membership_checks[i], Setting::user, true);
-    role_checks[i] = function_named(schema, "has_role", types, 3);
-    remember(role_checks[i], Setting::user, true);
-    remember(function_named(schema, "member_role", types, 2), Setting::user, true);
+    found->membership_checks[i] = function_named(schema, "is_member", types, 2);
+    remember(found, found->membership_checks[i], Setting::user, true);
+    found->role_checks[i] = function_named(schema, "has_role", types, 3);
+    remember(found, found->role_checks[i], Setting::user, true);
+    remember(found, function_named(schema, "member_role", types, 2), Setting::user, true);
   }
   for (IdType type : all_id_types) {
     const Oid types[] = {TEXTOID, TEXTOID};
     char name[NAMEDATALEN];
     snprintf(name, sizeof name, "member_groups_%s", id_type_name(type));
-    remember(function_named(schema, name, types, 2), Setting::user, true);
+    remember(found, function_named(schema, name, types, 2), Setting::user, true);
     snprintf(name, sizeof name, "index_groups_%s", id_type_name(type));
-    Oid &list = group_lists[static_cast<int>(type)];
+    Oid &list = found->group_lists[static_cast<int>(type)];
     list = function_named(schema, name, types, 2);
-    remember(list, Setting::user, true);
+    remember(found, list, Setting::user, true);
   }
-  membership_change = function_named(schema, "note_membership_change", nullptr, 0);
-  tenant_isolation = function_named(schema, "with_tenant_isolation", nullptr, 0);
+  found->membership_change = function_named(schema, "note_membership_change", nullptr, 0);
+  found->tenant_isolation = function_named(schema, "with_tenant_isolation", nullptr, 0);
 }
 
-void look_up_all() {
-  known_count = 0;
-  memset(functions, 0, sizeof functions);
-  memset(membership_checks, 0, sizeof membership_checks);
-  memset(role_checks, 0, sizeof role_checks);
-  memset(group_lists, 0, sizeof group_lists);
-  membership_change = tenant_isolation = InvalidOid;
+void look_up_all(OwnFunctions *found) {
+  memset(found, 0, sizeof *found);
   const Oid schema = get_namespace_oid(extension_schema, true);
   if (!OidIsValid(schema)) return;
-  for (Setting setting : all_settings) look_up_setting(schema, setting);
-  look_up_memberships(schema);
+  for (Setting setting : all_settings) look_up_setting(found, schema, setting);
+  look_up_memberships(found, schema);
 }
 
-// Looks up again until no invalidation came in between.
+// Looks up again until nothing changed in between, or two readings are the same: then what changed meanwhile was none
+// of ours. (With debug_discard_caches each look at a catalog counts as a change.) What is not read to its end changes
+// nothing: after an error the next call looks up again.
 void refresh() {
-  while (!valid) {
-    valid = true;
-    look_up_all();
+  for (bool is_second = false; !valid; is_second = true) {
+    const uint64 before = changes;
+    OwnFunctions found;
+    look_up_all(&found);
+    const bool is_same = is_second && memcmp(&own, &found, sizeof own) == 0;
+    own = found;
+    valid = before == changes;
+    if (is_same) return;
   }
 }
 
@@ -111,40 +120,39 @@ bool was_one_of(const Oid (&functions)[count], Oid function) {
   return false;
 }
 
-// Whether a function is one of these, as they are now.
-template <int count>
-bool is_one_of(const Oid (&functions)[count], Oid function) {
-  refresh();
-  return was_one_of(functions, function);
-}
-
 // What look_up_all remembers of a whole extension: its script may be halfway, and the rest comes with no other sign.
 constexpr int known_count_complete = setting_count * (1 + id_type_count) + membership_functions;
 
 // A function changed: ours, or, while we do not know them all, perhaps ours from now on.
 void on_function_change(Datum, int, uint32 hash) {
   if (drops_marked_plans(hash)) return;  // no function: the context has changed
-  if (hash == 0 || known_count < known_count_complete) {
+  changes++;
+  if (hash == 0 || own.known_count < known_count_complete) {
     valid = false;
     return;
   }
-  for (int i = 0; i < known_count; i++) {
-    if (known[i].hash == hash) valid = false;
+  for (int i = 0; i < own.known_count; i++) {
+    if (own.known[i].hash == hash) valid = false;
   }
 }
 
-void on_schema_change(Datum, int, uint32) { valid = false; }
+void on_schema_change(Datum, int, uint32) {
+  changes++;
+  valid = false;
+}
 
 }  // namespace
 
 const SettingFunctions *setting_functions(Setting setting) {
   refresh();
-  return &functions[static_cast<int>(setting)];
+  return &own.settings[static_cast<int>(setting)];
 }
 
-const SettingFunctions *remembered_setting_functions(Setting setting) { return &functions[static_cast<int>(setting)]; }
+const SettingFunctions *remembered_setting_functions(Setting setting) {
+  return &own.settings[static_cast<int>(setting)];
+}
 
-bool was_membership_check(Oid function) { return was_one_of(membership_checks, function); }
+bool was_membership_check(Oid function) { return was_one_of(own.membership_checks, function); }
 
 PlanReads what_plan_reads(const PlannedStmt *plan) {
   PlanReads result = {};
@@ -159,10 +167,10 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
       result.constants = true;
     }
     if (item->cacheId != PROCOID) continue;
-    for (int i = 0; i < known_count; i++) {
-      if (known[i].hash != item->hashValue) continue;
-      result.settings |= known[i].settings;
-      result.memberships |= known[i].memberships;
+    for (int i = 0; i < own.known_count; i++) {
+      if (own.known[i].hash != item->hashValue) continue;
+      result.settings |= own.known[i].settings;
+      result.memberships |= own.known[i].memberships != 0;
     }
   }
   return result;
@@ -171,7 +179,7 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
 bool is_getter(Oid function, Setting *setting, IdType *type) {
   refresh();
   for (Setting candidate : all_settings) {
-    const SettingFunctions &mine = functions[static_cast<int>(candidate)];
+    const SettingFunctions &mine = own.settings[static_cast<int>(candidate)];
     for (int i = 0; i < id_type_count; i++) {
       if (!OidIsValid(function) || (function != mine.getter[i] && function != mine.fast[i])) continue;
       *setting = candidate;
@@ -187,7 +195,7 @@ bool is_context_call(const FuncExpr *call, Setting *setting, IdType *type) {
   if (call->args == NIL) return true;
   const Node *argument = static_cast<const Node *>(linitial(call->args));
   return IsA(argument, FuncExpr) &&
-         reinterpret_cast<const FuncExpr *>(argument)->funcid == functions[static_cast<int>(*setting)].setting;
+         reinterpret_cast<const FuncExpr *>(argument)->funcid == own.settings[static_cast<int>(*setting)].setting;
 }
 
 SettingSet what_function_reads(Oid function) {
@@ -195,8 +203,8 @@ SettingSet what_function_reads(Oid function) {
   IdType type;
   if (is_getter(function, &setting, &type)) return setting_bit(setting);
   const uint32 hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
-  for (int i = 0; i < known_count; i++) {
-    if (known[i].hash == hash) return known[i].settings;
+  for (int i = 0; i < own.known_count; i++) {
+    if (own.known[i].hash == hash) return own.known[i].settings;
   }
   return 0;
 }
@@ -204,22 +212,34 @@ SettingSet what_function_reads(Oid function) {
 bool is_tenant_isolation_call(const Node *expression) {
   if (expression == nullptr || !IsA(expression, FuncExpr)) return false;
   refresh();
-  return OidIsValid(tenant_isolation) && reinterpret_cast<const FuncExpr *>(expression)->funcid == tenant_isolation;
+  return OidIsValid(own.tenant_isolation) &&
+         reinterpret_cast<const FuncExpr *>(expression)->funcid == own.tenant_isolation;
 }
 
 Oid change_function() {
   refresh();
-  return membership_change;
+  return own.membership_change;
 }
 
 Oid groups_function(IdType type) {
   refresh();
-  return group_lists[static_cast<int>(type)];
+  return own.group_lists[static_cast<int>(type)];
 }
 
-bool is_membership_check(Oid function) { return is_one_of(membership_checks, function); }
-bool is_role_check(Oid function) { return is_one_of(role_checks, function); }
-bool is_group_list(Oid function) { return is_one_of(group_lists, function); }
+bool is_membership_check(Oid function) {
+  refresh();
+  return was_one_of(own.membership_checks, function);
+}
+
+bool is_role_check(Oid function) {
+  refresh();
+  return was_one_of(own.role_checks, function);
+}
+
+bool is_group_list(Oid function) {
+  refresh();
+  return was_one_of(own.group_lists, function);
+}
 
 void own_functions_init() {
   CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);

@@ -96,10 +96,9 @@ bool same_id(Setting setting, const ContextValue &left, const ContextValue &righ
 
 [[noreturn]] void raise_pinned(Setting setting, const Pinned &pin, const char *fault, const ContextValue *now) {
   const char *word = setting_word(setting), *name = setting_name(setting);
-  const char *role = GetUserNameFromId(pinned_role, true);
-  if (role == nullptr) role = psprintf("%u", pinned_role);  // dropped since it logged in
+  const char *role = role_name(pinned_role);
   const char *alter = psprintf("ALTER ROLE %s%s%s", quote_identifier(role), pin.in_database ? " IN DATABASE " : "",
-                               pin.in_database ? quote_identifier(get_database_name(MyDatabaseId)) : "");
+                               pin.in_database ? quote_identifier(database_name()) : "");
   if (fault != nullptr) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("the %s that role \"%s\" is pinned to cannot be read", word, role), errdetail("%s", fault),

@@ -18,9 +18,8 @@ bool lies_in_partitions(Relation relation) {
 
 // Whether a function is restrict_columns().
 bool is_restrict_columns(Oid function) {
-  const char *name = get_func_name(function);
   const Oid schema = get_func_namespace(function);
-  return name != nullptr && strcmp(name, restrict_columns) == 0 && OidIsValid(schema) &&
+  return strcmp(function_name(function), restrict_columns) == 0 && OidIsValid(schema) &&
          schema == get_namespace_oid(extension_schema, true);
 }
 
@@ -67,11 +66,12 @@ RuleFault place_fault(Relation relation, const ColumnRule *rule) {
     List *ancestors = get_partition_ancestors(rule->root_relid);
     return {
         psprintf("It was made on %s, which is a partition: rows may move to others.", relation_name(rule->root_relid)),
-        psprintf("Drop it, and make it on %s.", relation_name(llast_oid(ancestors)))};
+        ancestors != NIL ? psprintf("Drop it, and make it on %s.", relation_name(llast_oid(ancestors)))
+                         : "Try again: the partition is being detached."};
   }
   if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam != HEAP_TABLE_AM_OID) {
     return {psprintf("Table access method \"%s\" of %s does not tell which rows have moved.",
-                     get_am_name(relation->rd_rel->relam), relation_name(RelationGetRelid(relation))),
+                     access_method_name(relation->rd_rel->relam), relation_name(RelationGetRelid(relation))),
             "Use the access method heap."};
   }
   return {};
@@ -161,7 +161,7 @@ ColumnRule *read_column_rule(Relation relation, const Trigger *trigger, MemoryCo
 
 Node *column_default(const ColumnRule *rule, Relation relation, int place, RuleFault *fault) {
   AttrNumber attribute = rule->columns[place].attribute;
-  const char *name = get_attname(rule->relid, attribute, false);
+  const char *name = attribute_name(rule->relid, attribute);
   Node *expression;
   if (rule->root_relid == rule->relid) {
     expression = build_column_default(relation, attribute);

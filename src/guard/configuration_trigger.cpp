@@ -13,7 +13,7 @@ namespace {
 constexpr AttrNumber exemption_schema = 1, source_relation = 2;
 
 [[noreturn]] void refuse_row(Relation table, Oid role, const char *detail) {
-  const char *name = GetUserNameFromId(role, false);
+  const char *name = role_name(role);
   ereport(
       ERROR,
       (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

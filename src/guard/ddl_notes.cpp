@@ -36,11 +36,10 @@ bool is_bypassed() {
   const Oid role = GetOuterUserId();
   if (row_security || !has_bypassrls_privilege(role)) return false;
   if (told_role != role) {
-    told_role = role;
     ereport(NOTICE, (errmsg("the guard of rls_tenant does not check tables"),
-                     errdetail("row_security is off and role \"%s\" may bypass row-level security.",
-                               GetUserNameFromId(role, false)),
+                     errdetail("row_security is off and role \"%s\" may bypass row-level security.", role_name(role)),
                      errhint("SET row_security = on to have tables checked.")));
+    told_role = role;
   }
   return true;
 }

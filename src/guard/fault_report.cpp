@@ -4,6 +4,7 @@
 
 #include "guard/ddl_notes.hpp"
 #include "guard/refusals.hpp"
+#include "postgres/catalog.hpp"
 #include "policy/fault.hpp"
 
 namespace rls_tenant {
@@ -65,9 +66,9 @@ void report_faults(List *relations) {
   const char *message = list_length(relations) == 1
                             ? psprintf("%s %s does not keep tenants apart", kind_word(first->relid), first->name)
                             : psprintf("%d relations do not keep tenants apart", list_length(relations));
-  const char *exempt = psprintf("SELECT rls_tenant.exempt(%s, %s, 'reason');",
-                                quote_literal_cstr(get_namespace_name(get_rel_namespace(first->relid))),
-                                pattern_literal(get_rel_name(first->relid)));
+  const char *exempt =
+      psprintf("SELECT rls_tenant.exempt(%s, %s, 'reason');", quote_literal_cstr(schema_name_of(first->relid)),
+               pattern_literal(unqualified_name(first->relid)));
   remember_refusal(message, detail.data);
   ereport(
       guard_mode() == mode_warn ? WARNING : ERROR,

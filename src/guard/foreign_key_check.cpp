@@ -47,7 +47,7 @@ void check_foreign_key_commands(Oid relid, List *subcommands, int level) {
         psprintf("a foreign key of table %s was checked for the rows of one tenant only", relation_name(relid));
     const char *detail =
         psprintf("fk_crosses: role \"%s\" sees only those of %s, and PostgreSQL marks the key as valid for all.",
-                 GetUserNameFromId(GetUserId(), true), relation_name(hides_rows(relid, before) ? relid : referenced));
+                 role_name(GetUserId()), relation_name(hides_rows(relid, before) ? relid : referenced));
     const bool enforces = reinterpret_cast<const AlterTableCmd *>(command)->subtype == AT_AlterConstraint;
     remember_refusal(message, detail);
     ereport(level, (errcode(ERRCODE_INVALID_TABLE_DEFINITION), errmsg_internal("%s", message),

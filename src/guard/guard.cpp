@@ -29,8 +29,7 @@ struct Check {
 bool has_fault(List *faults, const Fault *wanted) {
   const ListCell *cell;
   foreach (cell, faults) {
-    const Fault *fault = static_cast<const Fault *>(lfirst(cell));
-    if (strcmp(fault->rule, wanted->rule) == 0 && strcmp(fault->detail, wanted->detail) == 0) return true;
+    if (is_same_fault(*static_cast<const Fault *>(lfirst(cell)), *wanted)) return true;
   }
   return false;
 }
@@ -46,14 +45,16 @@ void check_owner(List **faults, const Check &check, const Tenancy &now) {
   if (!now.is_tenant_table || !has_bypassrls_privilege(now.relation.owner)) return;
   const RelationRow before = relation_row(now.relid, check.before.snapshot);
   if (!before.found || before.owner == now.relation.owner || has_bypassrls_privilege(before.owner)) return;
+  const bool is_there = SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(before.owner));
   add_fault(faults, RT_RULE(bypass_login),
-            psprintf("no policy applies to its new owner \"%s\"", GetUserNameFromId(now.relation.owner, true)),
-            psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(now.relid),
-                     quote_identifier(GetUserNameFromId(before.owner, true))));
+            psprintf("no policy applies to its new owner \"%s\"", role_name(now.relation.owner)),
+            is_there ? psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(now.relid),
+                                quote_identifier(role_name(before.owner)))
+                     : "/* give the table to a role without BYPASSRLS that is no superuser */");
 }
 
-// The faults that the transaction has brought, and that no exemption waives.
-List *new_faults(Check *check, const Candidate *candidate) {
+// The same, of a relation that is locked.
+List *new_faults_of_locked(Check *check, const Candidate *candidate) {
   const Tenancy &now = tenancy_of(&check->now, candidate->relid);
   List *all = relation_faults(now);
   if (!candidate->is_new) check_owner(&all, *check, now);
@@ -70,6 +71,13 @@ List *new_faults(Check *check, const Candidate *candidate) {
       faults = lappend(faults, fault);
     }
   }
+  return faults;
+}
+
+// The faults that the transaction has brought, and that no exemption waives. What another session has dropped has none.
+List *new_faults(Check *check, const Candidate *candidate) {
+  List *faults = NIL;
+  with_relation(candidate->relid, AccessShareLock, [&](Relation) { faults = new_faults_of_locked(check, candidate); });
   return faults;
 }
 
@@ -108,6 +116,9 @@ void protect_children(Check *check, const Candidate *candidate) {
     const Oid relid = lfirst_oid(cell);
     if (relid == table.relid && !OidIsValid(table.ancestor)) continue;
     if (is_enabled_and_forced(relid) || !is_judged(relid) || is_passed_over(relid)) continue;
+    Relation relation = try_relation_open(relid, AccessExclusiveLock);
+    if (relation == nullptr) continue;
+    relation_close(relation, NoLock);
     enable_row_security(relid);
     forget_tenancies(&check->now);
   }
@@ -119,7 +130,10 @@ void check_relations(Check *check) {
   List *faulty = NIL;
   const ListCell *cell;
   if (guard_mode() == mode_protect) {
-    foreach (cell, candidates) mend(check, static_cast<Candidate *>(lfirst(cell)));
+    in_lasting_subtransaction([&] {
+      ListCell *candidate;
+      foreach (candidate, candidates) mend(check, static_cast<Candidate *>(lfirst(candidate)));
+    });
   }
   foreach (cell, candidates) protect_children(check, static_cast<const Candidate *>(lfirst(cell)));
   foreach (cell, candidates) {

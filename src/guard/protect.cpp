@@ -59,6 +59,17 @@ const char *optional_text(FunctionCallInfo fcinfo, int argument) {
   return PG_ARGISNULL(argument) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
+// Locks a table of the caller's, so that what is planned is still lacking when it is done: another protect() waits.
+// (The statements take a stronger lock, for which nobody then waits who has planned already.) Others' tables are
+// refused later.
+void lock_own_table(Oid relid) {
+  const char kind = get_rel_relkind(relid);
+  if (relid < FirstNormalObjectId || (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)) return;
+  if (!compat::owns_relation(relid, GetUserId())) return;
+  Relation relation = try_relation_open(relid, ShareUpdateExclusiveLock);
+  if (relation != nullptr) relation_close(relation, NoLock);
+}
+
 // protect(relation, tenant_column, access, membership, public_read)
 List *statements_for_call(FunctionCallInfo fcinfo) {
   if (PG_ARGISNULL(0)) {
@@ -105,6 +116,7 @@ List *protect_statements(const Tenancy &table, const ProtectRequest &request) {
 }
 
 RT_FUNCTION(rls_tenant_protect) {
+  if (!PG_ARGISNULL(0)) lock_own_table(PG_GETARG_OID(0));
   List *statements = statements_for_call(fcinfo);
   check_owner(statements);
   run_statements(statements);

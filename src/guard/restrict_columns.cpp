@@ -62,8 +62,8 @@ void take(const ColumnRule *rule, TupleTableSlot *row, RowValues *into) {
 // Finds the tenant column, which only a change of what is restricted asks for.
 void find_tenant(RuleState *state, Relation relation) {
   if (state->knows_tenant) return;
-  state->knows_tenant = true;
   const AttrNumber attribute = tenant_attribute(RelationGetRelid(relation));
+  state->knows_tenant = true;
   if (attribute <= 0) return;
   const Form_pg_attribute form = TupleDescAttr(RelationGetDescr(relation), attribute - 1);
   state->tenant = {attribute, form->attbyval, form->attlen};
@@ -137,9 +137,9 @@ const char *refusal(RuleState *state, const TriggerData *data, const RowValues *
     raise_unusable(data, {detail, "Add the source, by rls_tenant.add_membership(), or the role, by CREATE ROLE."});
   }
   if (superuser_arg(current)) return nullptr;
-  const char *not_member = OidIsValid(role) ? psprintf("database role \"%s\" does not have its privileges",
-                                                       GetUserNameFromId(current, false))
-                                            : "there is no database role of that name";
+  const char *not_member = OidIsValid(role)
+                               ? psprintf("database role \"%s\" does not have its privileges", role_name(current))
+                               : "there is no database role of that name";
   if (!asks_source) return psprintf("The current %s.", not_member);
   const ContextValue *user = present_context(Setting::user);
   if (user == nullptr) return psprintf("No user is set for this transaction, and %s.", not_member);
@@ -157,7 +157,7 @@ const char *names_of_changed(const ColumnRule *rule, const RowValues &before, co
   for (int i = 0; i < rule->count; i++) {
     if (!differs(rule->columns[i], i, before, after)) continue;
     appendStringInfo(&names, "%s%s", (*count)++ > 0 ? ", " : "",
-                     quote_identifier(get_attname(rule->relid, rule->columns[i].attribute, false)));
+                     quote_identifier(attribute_name(rule->relid, rule->columns[i].attribute)));
   }
   return names.data;
 }

@@ -87,14 +87,18 @@ MemoryContext membership_memory() {
   return memory;
 }
 
-CachedGroups *make_cached_groups(const GroupsKey &key, GroupSet *groups) {
-  CachedGroups *cached = static_cast<CachedGroups *>(
-      MemoryContextAllocZero(membership_memory(), sizeof(CachedGroups) + key.user_length + 1));
-  char *user = reinterpret_cast<char *>(cached) + sizeof(CachedGroups);
-  memcpy(user, key.user, key.user_length);
-  cached->key = {key.source, user, key.user_length};
-  cached->groups = groups;
-  cached->size = GetMemoryChunkSpace(cached) + GetMemoryChunkSpace(groups) + sizeof(Entry) + 2 * sizeof(void *);
+CachedGroups *make_cached_groups(const GroupsKey &key, const GroupSet *groups) {
+  const size_t groups_at = MAXALIGN(sizeof(CachedGroups)), user_at = groups_at + groups->size;
+  char *block = static_cast<char *>(
+      MemoryContextAllocExtended(membership_memory(), user_at + key.user_length + 1, MCXT_ALLOC_HUGE));
+  memcpy(block + groups_at, groups, groups->size);
+  memcpy(block + user_at, key.user, key.user_length);
+  block[user_at + key.user_length] = '\0';
+  CachedGroups *cached = reinterpret_cast<CachedGroups *>(block);
+  *cached = {};
+  cached->key = {key.source, block + user_at, key.user_length};
+  cached->groups = reinterpret_cast<GroupSet *>(block + groups_at);
+  cached->size = GetMemoryChunkSpace(cached) + sizeof(Entry) + 2 * sizeof(void *);
   cached->references = 1;
   return cached;
 }
@@ -102,9 +106,7 @@ CachedGroups *make_cached_groups(const GroupsKey &key, GroupSet *groups) {
 void add_reference(CachedGroups *cached) { cached->references++; }
 
 void release_cached_groups(CachedGroups *cached) {
-  if (--cached->references > 0) return;
-  pfree(cached->groups);
-  pfree(cached);
+  if (--cached->references == 0) pfree(cached);
 }
 
 CachedGroups *find_cached_groups(const GroupsKey &key) {
@@ -117,9 +119,14 @@ CachedGroups *find_cached_groups(const GroupsKey &key) {
 
 void add_to_cache(CachedGroups *cached) {
   if (find_cached_groups(cached->key) != nullptr || !make_room(cached->size)) return;
-  bool found;
-  Entry *entry = static_cast<Entry *>(hash_search(table(), &cached->key, HASH_ENTER, &found));
-  entry->cached = cached;
+  PG_TRY();
+  { static_cast<Entry *>(hash_search(table(), &cached->key, HASH_ENTER, nullptr))->cached = cached; }
+  PG_CATCH();
+  {
+    release_cached_groups(cached);
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
   cached->references++;
   dlist_push_head(&by_use, &cached->link);
   figures.users++;

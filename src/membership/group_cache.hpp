@@ -15,7 +15,8 @@ struct GroupsKey {
   uint32 user_length;
 };
 
-// A set of groups in memory, as long as the cache, a statement or a cursor refers to it.
+// A set of groups in memory, as long as the cache, a statement or a cursor refers to it. In one block with what belongs
+// to it.
 struct CachedGroups {
   dlist_node link;  // in the cache, by last use
   GroupsKey key;    // `user` is a copy
@@ -27,14 +28,15 @@ struct CachedGroups {
 // The memory of sets of groups and of what refers to them.
 MemoryContext membership_memory();
 
-// Takes over a set of groups (in membership_memory), with one reference, the caller's. It is not in the cache yet.
-CachedGroups *make_cached_groups(const GroupsKey &key, GroupSet *groups);
+// A copy of a set of groups in membership_memory(), with one reference, the caller's. It is not in the cache yet. Until
+// this copy is made, at once, all that is read lies in memory of the query that asks: whatever ends that frees it.
+CachedGroups *make_cached_groups(const GroupsKey &key, const GroupSet *groups);
 void add_reference(CachedGroups *cached);
 void release_cached_groups(CachedGroups *cached);
 
 // What the cache has, or nullptr.
 CachedGroups *find_cached_groups(const GroupsKey &key);
-// Puts groups into the cache, if there is room for them at all.
+// Puts groups into the cache, if there is room for them at all. An error releases the caller's reference.
 void add_to_cache(CachedGroups *cached);
 
 // Drops from the cache what a reading of a source has given.

@@ -55,8 +55,8 @@ void append_text(StringInfo texts, Datum datum, TextKey *key) {
   appendBinaryStringInfo(texts, VARDATA_ANY(value), static_cast<int>(key->length));
 }
 
-// Makes a set of groups of SPI's result.
-GroupSet *read_result(const Source *source) {
+// Makes a set of groups of SPI's result, in that memory.
+GroupSet *read_result(const Source *source, MemoryContext memory) {
   const TupleDesc description = SPI_tuptable->tupdesc;
   const uint64 row_count = SPI_processed;
   MembershipRow *rows = static_cast<MembershipRow *>(
@@ -84,7 +84,7 @@ GroupSet *read_result(const Source *source) {
     const Datum role = SPI_getbinval(SPI_tuptable->vals[i], description, 2, &isnull);
     if (!isnull) append_text(&texts, role, &row.role);
   }
-  GroupSet *groups = make_group_set(source->group_type, rows, count, texts.data, membership_memory());
+  GroupSet *groups = make_group_set(source->group_type, rows, count, texts.data, memory);
   groups->depends_on_clock = source->depends_on_clock;
   return groups;
 }
@@ -93,6 +93,7 @@ GroupSet *read_result(const Source *source) {
 // time, and parallel mode allows it. until: the first command of the transaction whose changes are left out.
 GroupSet *query_source(Source *source, const ContextValue *user, CommandId until) {
   GroupSet *groups = nullptr;
+  const MemoryContext memory = CurrentMemoryContext;
   Datum value = user_datum(source, user);
   queries++;
   const auto read = [&] {
@@ -109,7 +110,7 @@ GroupSet *query_source(Source *source, const ContextValue *user, CommandId until
     const int result = SPI_execute_snapshot(source->plan, &value, nullptr, snapshot, InvalidSnapshot, true, false, 0);
     if (result != SPI_OK_SELECT) elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
     UnregisterSnapshot(snapshot);
-    groups = read_result(source);
+    groups = read_result(source, memory);
     SPI_finish();
   };
   // The session's time zone would move CURRENT_DATE.
@@ -149,7 +150,11 @@ CachedGroups *find_or_query(const char *name, const ContextValue *user, CommandI
 CachedGroups *groups_of(const char *name, const ContextValue *user, CommandId until = InvalidCommandId) {
   if (IsParallelWorker()) {
     GroupSet *groups = handed_down_groups(name, user);
-    if (groups != nullptr) return make_cached_groups({0, user->bytes(), static_cast<uint32>(user->length())}, groups);
+    if (groups != nullptr) {
+      CachedGroups *cached = make_cached_groups({0, user->bytes(), static_cast<uint32>(user->length())}, groups);
+      pfree(groups);
+      return cached;
+    }
   }
   MemoryContext scratch =
       AllocSetContextCreate(CurrentMemoryContext, "rls_tenant membership query", ALLOCSET_SMALL_SIZES);

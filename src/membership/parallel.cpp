@@ -36,8 +36,11 @@ bool check_handle(char **newval, void **, GucSource source) {
 
 void set_handle(const char *text) {
   handing_down = true;
-  set_config_option(handle_setting, text, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false);
-  handing_down = false;
+  PG_TRY();
+  { set_config_option(handle_setting, text, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, ERROR, false); }
+  PG_FINALLY();
+  { handing_down = false; }
+  PG_END_TRY();
 }
 
 void write_groups(char *place, const StatementGroups *list) {
@@ -92,7 +95,7 @@ GroupSet *handed_down_groups(const char *source, const ContextValue *user) {
     if (entry.source_length == strlen(source) && memcmp(text, source, entry.source_length) == 0 &&
         entry.user_length == user->length() &&
         memcmp(text + entry.source_length, user->bytes(), entry.user_length) == 0) {
-      result = static_cast<GroupSet *>(MemoryContextAlloc(membership_memory(), groups->size));
+      result = static_cast<GroupSet *>(MemoryContextAllocExtended(CurrentMemoryContext, groups->size, MCXT_ALLOC_HUGE));
       memcpy(result, groups, groups->size);
       break;
     }

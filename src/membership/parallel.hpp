@@ -17,7 +17,7 @@ struct HandedDown {
 HandedDown hand_down_groups(const StatementGroups *list);
 void end_hand_down(const HandedDown &handed);
 
-// In a worker: what the leader was given of a user by a source, as a copy in membership_memory(); nullptr: nothing.
+// In a worker: what the leader was given of a user by a source, as a copy; nullptr: nothing.
 GroupSet *handed_down_groups(const char *source, const ContextValue *user);
 
 }  // namespace rls_tenant

@@ -82,8 +82,7 @@ void walk_range_table_entry(const Walk *walk, const RangeTblEntry *entry) {
   }
   if (!compat::owns_relation(entry->relid, walk->role)) {
     refuse(walk->what,
-           psprintf("It reads %s, which role \"%s\" does not own.", relation_name(entry->relid),
-                    GetUserNameFromId(walk->role, true)),
+           psprintf("It reads %s, which role \"%s\" does not own.", relation_name(entry->relid), role_name(walk->role)),
            "Give the view and its tables the same owner.");
   }
   add_relation_as(walk->relations, entry->relid, walk->role);

@@ -55,8 +55,12 @@ const StatementGroups *find_statement_groups(const StatementGroups *list, const 
 }
 
 void add_statement_groups(StatementGroups **list, const char *source, size_t length, CachedGroups *cached) {
-  StatementGroups *element = static_cast<StatementGroups *>(
-      MemoryContextAlloc(membership_memory(), offsetof(StatementGroups, source) + length + 1));
+  StatementGroups *element = static_cast<StatementGroups *>(MemoryContextAllocExtended(
+      membership_memory(), offsetof(StatementGroups, source) + length + 1, MCXT_ALLOC_NO_OOM));
+  if (element == nullptr) {
+    release_cached_groups(cached);
+    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+  }
   element->cached = cached;
   element->source_length = length;
   memcpy(element->source, source, length);

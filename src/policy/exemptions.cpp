@@ -66,9 +66,9 @@ namespace {
 
 // Whether an exemption covers the relation and waives that rule; of_baseline: be it a baseline's.
 bool find_exemption(const Exemptions *exemptions, Oid relid, const char *rule, bool of_baseline) {
-  if (exemptions->list == NIL) return false;
-  const char *schema = get_namespace_name(get_rel_namespace(relid));
-  const Datum name = CStringGetTextDatum(get_rel_name(relid));
+  if (exemptions->list == NIL || get_rel_relkind(relid) == '\0') return false;
+  const char *schema = schema_name_of(relid);
+  const Datum name = CStringGetTextDatum(unqualified_name(relid));
   const ListCell *cell;
   foreach (cell, exemptions->list) {
     const Exemption *exemption = static_cast<const Exemption *>(lfirst(cell));

@@ -79,9 +79,18 @@ bool is_attribute(const Node *node, AttrNumber attribute) {
   return var->varno == 1 && var->varlevelsup == 0 && var->varattno == attribute;
 }
 
+namespace {
+
+// Whether a collation is deterministic; one that the transaction has dropped counts as none.
+bool is_deterministic(Oid collation) {
+  return SearchSysCacheExists1(COLLOID, ObjectIdGetDatum(collation)) && get_collation_isdeterministic(collation);
+}
+
+}  // namespace
+
 bool is_equality(const OpExpr *expression) {
   if (expression->opno >= FirstNormalObjectId || list_length(expression->args) != 2) return false;
-  if (OidIsValid(expression->inputcollid) && !get_collation_isdeterministic(expression->inputcollid)) return false;
+  if (OidIsValid(expression->inputcollid) && !is_deterministic(expression->inputcollid)) return false;
   static Oid judged = InvalidOid;  // PostgreSQL's own operators do not change
   static bool verdict = false;
   if (expression->opno != judged) {

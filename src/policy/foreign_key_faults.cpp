@@ -30,12 +30,12 @@ Key read_key(HeapTuple tuple, AttrNumber column, TupleDesc description) {
 const char *with_tenant(Oid relid, AttrNumber tenant, const Key &key, bool unique) {
   StringInfoData list;
   initStringInfo(&list);
-  appendStringInfoString(&list, quote_identifier(get_attname(relid, tenant, false)));
+  appendStringInfoString(&list, quote_identifier(attribute_name(relid, tenant)));
   for (int i = 0; i < key.count; i++) {
     if (key.attributes[i] == tenant) continue;
     const bool period = key.temporal && i == key.count - 1;
     appendStringInfo(&list, ", %s%s%s", period && !unique ? "PERIOD " : "",
-                     quote_identifier(get_attname(relid, key.attributes[i], false)),
+                     quote_identifier(attribute_name(relid, key.attributes[i])),
                      period && unique ? " WITHOUT OVERLAPS" : "");
   }
   return list.data;
@@ -105,7 +105,7 @@ const char *key_options(Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc
     const char *separator = " (";
     for (int i = 0; i < set.count; i++) {
       if (set.attributes[i] == tenant) continue;
-      appendStringInfo(&text, "%s%s", separator, quote_identifier(get_attname(relid, set.attributes[i], false)));
+      appendStringInfo(&text, "%s%s", separator, quote_identifier(attribute_name(relid, set.attributes[i])));
       separator = ", ";
     }
     if (separator[0] == ',') appendStringInfoChar(&text, ')');

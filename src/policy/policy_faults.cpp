@@ -177,7 +177,7 @@ void check_cast(List **faults, const Tenancy &table, const Policy *policy, const
     return;
   const Node *cast = find_part(expression, [&](const Node *part) { return is_cast_condition(part, table.attribute); });
   if (cast == nullptr) return;
-  const char *column = quote_identifier(get_attname(table.relid, table.attribute, false));
+  const char *column = quote_identifier(attribute_name(table.relid, table.attribute));
   const char *condition = psprintf("%s = rls_tenant.%s", column, getter_for(table.relid, table.attribute));
   add_fault(faults, RT_RULE(cast_column),
             psprintf("policy \"%s\" casts %s, so that no index serves it", policy->name, column),
@@ -189,15 +189,15 @@ void check_lookup(List **faults, const Tenancy &table, const Policy *policy, con
   MembershipLookup lookup;
   const Node *part = find_part(expression, [&](const Node *node) { return read_membership_lookup(node, &lookup); });
   if (part == nullptr) return;
-  const char *name = quote_literal_cstr(get_rel_name(lookup.relid));
-  const char *outer = quote_identifier(get_attname(table.relid, lookup.outer_column, false));
+  const char *name = quote_literal_cstr(unqualified_name(lookup.relid));
+  const char *outer = quote_identifier(attribute_name(table.relid, lookup.outer_column));
   const char *altered = instead(table, policy, part, psprintf("rls_tenant.is_member(%s, %s)", outer, name), nullptr);
   const char *remedy = "/* make that table a source by add_membership(), and ask is_member() in the policy instead */";
   if (altered != nullptr) {
     remedy = psprintf("SELECT rls_tenant.add_membership(%s, %s, %s, %s); %s", name,
                       quote_literal_cstr(relation_name(lookup.relid)),
-                      quote_literal_cstr(get_attname(lookup.relid, lookup.user_column, false)),
-                      quote_literal_cstr(get_attname(lookup.relid, lookup.group_column, false)), altered);
+                      quote_literal_cstr(attribute_name(lookup.relid, lookup.user_column)),
+                      quote_literal_cstr(attribute_name(lookup.relid, lookup.group_column)), altered);
   }
   add_fault(faults, RT_RULE(subquery_per_row),
             psprintf("policy \"%s\" queries %s for each row", policy->name, relation_name(lookup.relid)), remedy);

@@ -65,18 +65,27 @@ void check_parents(List **faults, const Tenancy &table) {
             psprintf("its rows are also read through %s, which is not a tenant table", relation_name(parent)), detach);
 }
 
-// What of a policy lets other tenants' rows through, in words; empty where there is nothing to quote.
-const char *open_part(const Tenancy &table, const Policy *policy) {
+// What of a policy lets other tenants' rows through.
+struct OpenPart {
+  const char *clause;
+  const Node *expression;  // nullptr: there is nothing to quote
+  const char *text;        // in words; empty where there is nothing to quote, and for what was before
+};
+
+OpenPart open_part(const Tenancy &table, const Policy *policy) {
   const bool by_check = policy->qual == nullptr || confines(policy->qual, table.attribute);
+  const char *clause = by_check ? "WITH CHECK" : "USING";
   const Node *open = open_branch(by_check ? policy->check : policy->qual, table.attribute);
-  const char *text = deparse_condition(table.relid, const_cast<Node *>(open));
-  return text != nullptr ? psprintf(": %s %s", by_check ? "WITH CHECK" : "USING", text) : "";
+  const char *text = nullptr;
+  if (table.reader->snapshot == nullptr) text = deparse_condition(table.relid, const_cast<Node *>(open));
+  return {clause, open, text != nullptr ? psprintf(": %s %s", clause, text) : ""};
 }
 
 // A permissive policy that lets rows of other tenants through for some commands: which rule it breaks, and how. named:
 // commands for which RESTRICTIVE policies confine some roles, but not all.
 void add_open_policy(List **faults, const Tenancy &table, const Policy *policy, uint32 open, uint32 named) {
   const char *words = psprintf("policy \"%s\" FOR %s", policy->name, command_words(open));
+  const OpenPart part = open_part(table, policy);
   const char *rule, *detail;
   if ((open & ~named) == 0) {
     rule = RT_RULE(floor_not_public);
@@ -84,7 +93,7 @@ void add_open_policy(List **faults, const Tenancy &table, const Policy *policy, 
   } else if (confines(policy->qual, table.attribute)) {
     rule = RT_RULE(check_wider);
     detail = psprintf("%s lets rows in that it would not show%s, and no RESTRICTIVE policy keeps them out", words,
-                      open_part(table, policy));
+                      part.text);
   } else if (is_always_true(policy)) {
     rule = RT_RULE(always_true);
     detail = psprintf("%s is true for every row, and no RESTRICTIVE policy confines them", words);
@@ -92,17 +101,18 @@ void add_open_policy(List **faults, const Tenancy &table, const Policy *policy, 
                  open_branch(policy->qual != nullptr ? policy->qual : policy->check, table.attribute))) {
     rule = RT_RULE(null_matches);
     detail = psprintf("%s lets rows through when there is no context%s, and no RESTRICTIVE policy confines them", words,
-                      open_part(table, policy));
+                      part.text);
   } else {
     rule = RT_RULE(not_confined);
-    detail = psprintf("%s does not confine rows to the tenant%s, nor does a RESTRICTIVE policy", words,
-                      open_part(table, policy));
+    detail = psprintf("%s does not confine rows to the tenant%s, nor does a RESTRICTIVE policy", words, part.text);
   }
-  add_fault(faults, rule, detail,
-            table.attribute != InvalidAttrNumber
-                ? protect_call(table.relid, table.attribute)
-                : psprintf("DROP POLICY %s ON %s; /* or confine it */", quote_identifier(policy->name),
-                           relation_name(table.relid)));
+  const char *remedy = table.attribute != InvalidAttrNumber
+                           ? protect_call(table.relid, table.attribute)
+                           : psprintf("DROP POLICY %s ON %s; /* or confine it */", quote_identifier(policy->name),
+                                      relation_name(table.relid));
+  const bool quotes = strcmp(rule, RT_RULE(floor_not_public)) != 0 && strcmp(rule, RT_RULE(always_true)) != 0;
+  add_fault_of(faults,
+               {rule, detail, remedy, psprintf("%s %s", words, part.clause), quotes ? part.expression : nullptr});
 }
 
 // Of a partition or child of a tenant table: rows are reached through the parent, so it may show nothing itself.
@@ -138,7 +148,7 @@ void check_policies(List **faults, const Tenancy &table) {
 
 const char *protect_call(Oid relid, AttrNumber attribute, const char *more) {
   const char *relation = quote_literal_cstr(relation_name(relid));
-  const char *column = attribute != InvalidAttrNumber ? get_attname(relid, attribute, true) : nullptr;
+  const char *column = attribute != InvalidAttrNumber ? find_attribute_name(relid, attribute) : nullptr;
   if (column == nullptr || strcmp(column, default_tenant_column()) == 0)
     return psprintf("SELECT rls_tenant.protect(%s%s);", relation, more);
   return psprintf("SELECT rls_tenant.protect(%s, %s%s);", relation, quote_literal_cstr(column), more);

@@ -77,7 +77,7 @@ void find_ancestor(Tenancy *tenancy) {
     if (parent.should_be || !keeps_tenants(parent)) continue;
     const Snapshot snapshot = tenancy->reader->snapshot;
     tenancy->ancestor = parent.is_tenant_table ? parent.relid : parent.ancestor;
-    const char *name = attribute_name(parent.relid, parent.attribute, snapshot);
+    const char *name = find_attribute_name(parent.relid, parent.attribute, snapshot);
     if (name != nullptr) tenancy->attribute = attribute_named(tenancy->relid, name, snapshot);
     return;
   }

@@ -112,8 +112,7 @@ List *view_faults(const Tenancy &view) {
               psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", name));
   } else {
     add_fault(&faults, RT_RULE(view_bypass),
-              psprintf("it reads %s as role \"%s\", to which no policy applies", tables,
-                       GetUserNameFromId(walk.bypass, true)),
+              psprintf("it reads %s as role \"%s\", to which no policy applies", tables, role_name(walk.bypass)),
               psprintf("ALTER VIEW %s SET (security_invoker = on);", name));
   }
   return faults;

@@ -25,10 +25,20 @@ inline Oid relation_owner(Oid relid) {
   return owner;
 }
 
+// The same; an error where there is no such relation (any more): nothing may run as a role that is none.
+inline Oid owner_of_existing(Oid relid) {
+  const Oid owner = relation_owner(relid);
+  if (!OidIsValid(owner)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relid),
+                    errdetail("It was dropped meanwhile."), errhint("Run the statement again.")));
+  }
+  return owner;
+}
+
 // Runs fn as the relation's owner.
 template <typename Fn>
 void as_owner(Oid relid, int security, Fn fn) {
-  as_role(relation_owner(relid), security, fn);
+  as_role(owner_of_existing(relid), security, fn);
 }
 
 }  // namespace rls_tenant

@@ -102,7 +102,7 @@ AttrNumber attribute_named(Oid relid, const char *name, Snapshot snapshot) {
   return result;
 }
 
-const char *attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot) {
+const char *find_attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot) {
   if (snapshot == nullptr) return get_attname(relid, attribute, true);
   const char *result = nullptr;
   with_attribute(relid, attribute, snapshot, [&](Form_pg_attribute form) {
@@ -151,11 +151,31 @@ bool is_enabled_and_forced(Oid relid) {
   return relation.row_security && relation.forced;
 }
 
+namespace {
+
+// A name, or the number of what has none any more.
+const char *name_or_number(const char *name, Oid oid) { return name != nullptr ? name : psprintf("%u", oid); }
+
+}  // namespace
+
+const char *role_name(Oid role) { return name_or_number(GetUserNameFromId(role, true), role); }
+const char *schema_name(Oid schema) { return name_or_number(get_namespace_name(schema), schema); }
+const char *function_name(Oid function) { return name_or_number(get_func_name(function), function); }
+const char *access_method_name(Oid method) { return name_or_number(get_am_name(method), method); }
+const char *database_name() { return name_or_number(get_database_name(MyDatabaseId), MyDatabaseId); }
+const char *unqualified_name(Oid relid) { return name_or_number(get_rel_name(relid), relid); }
+const char *schema_name_of(Oid relid) { return schema_name(get_rel_namespace(relid)); }
+
+const char *attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot) {
+  const char *name = find_attribute_name(relid, attribute, snapshot);
+  return name != nullptr ? name : psprintf("%d", attribute);
+}
+
 const char *relation_name(Oid relid) {
   const char *name = get_rel_name(relid);
-  if (name == nullptr) return psprintf("%u", relid);  // dropped meanwhile
+  if (name == nullptr) return name_or_number(nullptr, relid);
   const Oid schema = get_rel_namespace(relid);
-  return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), name);
+  return quote_qualified_identifier(isAnyTempNamespace(schema) ? "pg_temp" : schema_name(schema), name);
 }
 
 const char *relation_names(const List *relids) {

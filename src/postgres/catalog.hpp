@@ -62,7 +62,7 @@ List *user_relations(const char *kinds);
 // The number of the attribute of that name; InvalidAttrNumber: there is none.
 AttrNumber attribute_named(Oid relid, const char *name, Snapshot snapshot = nullptr);
 // The name of an attribute; nullptr: there is none.
-const char *attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
+const char *find_attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
 bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
 
 // The function of that name in that schema with arguments of these types; InvalidOid: there is none.
@@ -76,6 +76,29 @@ List *children_of(Oid relid, Snapshot snapshot = nullptr);
 // Whether row-level security is both enabled and forced.
 bool is_enabled_and_forced(Oid relid);
 
+// Runs fn on an open relation, which until then nobody can drop or alter; false: there is none of that OID.
+template <typename Fn>
+bool with_relation(Oid relid, LOCKMODE mode, Fn fn) {
+  static_assert(jump_safe<Fn>);
+  Relation relation = try_relation_open(relid, mode);
+  if (relation == nullptr) return false;
+  fn(relation);
+  relation_close(relation, mode);
+  return true;
+}
+
+// Names. None is nullptr: what another session has dropped meanwhile is called by its number. Nobody else asks
+// PostgreSQL for names, which gives NULL then.
+const char *role_name(Oid role);
+const char *schema_name(Oid schema);
+const char *attribute_name(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
+const char *function_name(Oid function);
+const char *access_method_name(Oid access_method);
+// Of the database of the session.
+const char *database_name();
+// Of a relation without its schema; and of that schema.
+const char *unqualified_name(Oid relid);
+const char *schema_name_of(Oid relid);
 // The relation's qualified and quoted name.
 const char *relation_name(Oid relid);
 // Those of several, separated by commas.

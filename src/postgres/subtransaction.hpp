@@ -35,6 +35,33 @@ __attribute__((noinline)) const char *in_subtransaction(const Fn &fn) {
   return problem;
 }
 
+// Runs fn in a subtransaction whose work stays; its errors are passed on. For what goes on in subtransactions while a
+// transaction ends: PostgreSQL can release one directly below it then, but does not expect to roll one back.
+template <typename Fn>
+__attribute__((noinline)) void in_lasting_subtransaction(const Fn &fn) {
+  static_assert(jump_safe<Fn>);
+  const MemoryContext memory = CurrentMemoryContext;
+  const ResourceOwner owner = CurrentResourceOwner;
+  BeginInternalSubTransaction(nullptr);
+  MemoryContextSwitchTo(memory);
+  PG_TRY();
+  {
+    fn();
+    ReleaseCurrentSubTransaction();
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(memory);
+    ErrorData *error = CopyErrorData();
+    FlushErrorState();
+    RollbackAndReleaseCurrentSubTransaction();
+    ReThrowError(error);
+  }
+  PG_END_TRY();
+  MemoryContextSwitchTo(memory);
+  CurrentResourceOwner = owner;
+}
+
 // Runs fn in a subtransaction that can write nothing and is undone in any case; its errors are passed on.
 template <typename Fn>
 __attribute__((noinline)) void in_read_only_subtransaction(const Fn &fn) {

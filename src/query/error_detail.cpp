@@ -250,7 +250,7 @@ const char *name_in(const ErrorData *error) {
 }
 
 // The role that a statement runs as, where that is the session's own; nullptr: a view's or a function's.
-const char *role_name(Oid check_as) {
+const char *role_of_statement(Oid check_as) {
   if (GetUserId() != GetOuterUserId() || (OidIsValid(check_as) && check_as != GetUserId())) return nullptr;
   const char *role = GetConfigOption("role", true, false);
   if (role != nullptr && strcmp(role, "none") != 0) return role;
@@ -293,7 +293,7 @@ void explain_privilege(const QueryDesc *query, const ErrorData *error) {
     }
   }
   if (candidates == 0 || aliased > 1) return;
-  const char *role = role_name(check_as);
+  const char *role = role_of_statement(check_as);
   if (role != nullptr) {
     errhint("The statement needs: GRANT %s ON TABLE %s TO %s;", privilege_words(needed), quote_identifier(name),
             quote_identifier(role));

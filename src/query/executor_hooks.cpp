@@ -37,11 +37,8 @@ SettingSet settings_set() {
   return result;
 }
 
-// The context that a started query is bound to. Lives in the query's own memory and leaves the list with it.
+// The context that a started query is bound to. Lives in the query's own memory.
 struct Binding {
-  Binding *next;
-  Binding **link;  // what points to this one
-  const QueryDesc *query;
   SettingSet settings;
   SettingSet own;                             // those that its own plan reads: they hold still while it runs
   bool holds_rows;                            // by its own plan or its functions', not by what workers may do
@@ -53,28 +50,14 @@ struct Binding {
 };
 static_assert(jump_safe<Binding>);
 
-Binding *bindings = nullptr;  // innermost first
+// Called when the query's memory goes.
+void release_binding(void *argument) { release_statement_groups(&static_cast<Binding *>(argument)->given); }
 
-void link_binding(Binding *binding) {
-  binding->next = bindings;
-  binding->link = &bindings;
-  if (bindings != nullptr) bindings->link = &binding->next;
-  bindings = binding;
-}
-
-void unlink_binding(void *argument) {
-  Binding *binding = static_cast<Binding *>(argument);
-  release_statement_groups(&binding->given);
-  *binding->link = binding->next;
-  if (binding->next != nullptr) binding->next->link = binding->link;
-}
-
-// The binding of a query, if it has one.
+// The binding of a query, if it has one: the query's own memory knows it by what it calls at its end.
 Binding *find_binding(const QueryDesc *query) {
-  for (Binding *binding = bindings; binding != nullptr; binding = binding->next) {
-    if (binding->query == query) return binding;
-  }
-  return nullptr;
+  const MemoryContextCallback *callback = query->estate->es_query_cxt->reset_cbs;
+  while (callback != nullptr && callback->func != release_binding) callback = callback->next;
+  return callback != nullptr ? static_cast<Binding *>(callback->arg) : nullptr;
 }
 
 // The cursor that keeps the rows which are being made after the transaction: WITH HOLD, or COMMIT inside a loop over
@@ -108,15 +91,14 @@ const ContextValue *bind_setting(Setting setting) {
 }
 
 // Binds a query that has been started.
-void bind(QueryDesc *query, const Binding &bound) {
+Binding *bind(QueryDesc *query, const Binding &bound) {
   const MemoryContext memory = query->estate->es_query_cxt;
   Binding *binding = static_cast<Binding *>(MemoryContextAlloc(memory, sizeof(Binding)));
   *binding = bound;
-  binding->query = query;
-  binding->at_end.func = unlink_binding;
+  binding->at_end.func = release_binding;
   binding->at_end.arg = binding;
-  link_binding(binding);
   MemoryContextRegisterResetCallback(memory, &binding->at_end);
+  return binding;
 }
 
 void start(QueryDesc *query, int flags) {
@@ -219,10 +201,7 @@ __attribute__((noinline)) Watched run_watched(const Binding *binding, const Fn &
 void keep_given(QueryDesc *query, StatementGroups *given) {
   if (given == nullptr) return;
   Binding *binding = find_binding(query);
-  if (binding == nullptr) {
-    bind(query, {});
-    binding = bindings;
-  }
+  if (binding == nullptr) binding = bind(query, {});
   merge_statement_groups(&binding->given, &given);
   const ContextValue *user = present_context(Setting::user);
   binding->given_user = user != nullptr ? copy_context_value(user, query->estate->es_query_cxt) : nullptr;

@@ -85,14 +85,14 @@ AccessQuestion make_question(Relation relation, const char *role_name) {
   AccessQuestion question = {};
   question.relation = relation;
   question.role = asked_role(role_name);
-  question.role_name = quote_identifier(GetUserNameFromId(question.role, false));
+  question.role_name = quote_identifier(rls_tenant::role_name(question.role));
   question.tenancy = &tenancy_of(RelationGetRelid(relation));
   question.policies = policies_of_role(*question.tenancy, question.role);
   question.not_applied = not_applied_because(question);
   const Oid schema = RelationGetNamespace(relation);
   if (!compat::may_use_schema(schema, question.role)) {
     question.no_schema = psprintf("no GRANT: role %s has no USAGE on schema %s", question.role_name,
-                                  quote_identifier(get_namespace_name(schema)));
+                                  quote_identifier(schema_name(schema)));
   }
   return question;
 }

@@ -37,7 +37,7 @@ struct Finding {
 };
 
 TenantTable tenant_table(const Tenancy &tenancy) {
-  return {tenancy.relid, attribute_name(tenancy.relid, tenancy.attribute), tenancy.ancestor};
+  return {tenancy.relid, find_attribute_name(tenancy.relid, tenancy.attribute), tenancy.ancestor};
 }
 
 // As a row (relation, tenant_column, ancestor).
@@ -77,11 +77,13 @@ void survey_relation(Survey *survey, Oid relid, const Exemptions *exemptions) {
   const Tenancy *tenancy = nullptr;
   List *faults = NIL;
   const char *problem = in_subtransaction([&] {
-    tenancy = &tenancy_of(&reader, relid);
-    faults = relation_faults(*tenancy);
-    const char kind = tenancy->relation.kind;
-    if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
-      faults = list_concat(faults, policy_faults(*tenancy));
+    with_relation(relid, AccessShareLock, [&](Relation) {
+      tenancy = &tenancy_of(&reader, relid);
+      faults = relation_faults(*tenancy);
+      const char kind = tenancy->relation.kind;
+      if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
+        faults = list_concat(faults, policy_faults(*tenancy));
+    });
   });
   const MemoryContext scratch = MemoryContextSwitchTo(survey->memory);
   if (tenancy != nullptr && keeps_tenants(*tenancy)) {
@@ -163,9 +165,12 @@ RT_FUNCTION(rls_tenant_relation_findings) {
 RT_FUNCTION(rls_tenant_table_faults) {
   InitMaterializedSRF(fcinfo, 0);
   const ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  List *faults = relation_faults(tenancy_of(PG_GETARG_OID(0)));
-  const ListCell *cell;
-  foreach (cell, faults) put_fault(result, *static_cast<const Fault *>(lfirst(cell)));
+  const Oid relid = PG_GETARG_OID(0);
+  with_relation(relid, AccessShareLock, [&](Relation) {
+    List *faults = relation_faults(tenancy_of(relid));
+    const ListCell *cell;
+    foreach (cell, faults) put_fault(result, *static_cast<const Fault *>(lfirst(cell)));
+  });
   return static_cast<Datum>(0);
 }
 
@@ -178,8 +183,11 @@ RT_FUNCTION(rls_tenant_tenant_tables) {
   const ListCell *cell;
   foreach (cell, relations) {
     const MemoryContext before = MemoryContextSwitchTo(memory);
-    const Tenancy &tenancy = tenancy_of(lfirst_oid(cell));
-    if (keeps_tenants(tenancy)) put_tenant_table(result, tenant_table(tenancy));
+    const Oid relid = lfirst_oid(cell);
+    with_relation(relid, AccessShareLock, [&](Relation) {
+      const Tenancy &tenancy = tenancy_of(relid);
+      if (keeps_tenants(tenancy)) put_tenant_table(result, tenant_table(tenancy));
+    });
     MemoryContextSwitchTo(before);
     MemoryContextReset(memory);
   }

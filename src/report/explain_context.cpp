@@ -3,6 +3,7 @@
 #include "membership/lookup.hpp"
 #include "membership/source.hpp"
 #include "context/pinned_context.hpp"
+#include "postgres/catalog.hpp"
 #include "query/plan_constant.hpp"
 
 namespace rls_tenant {
@@ -24,8 +25,7 @@ const char *setting_words(Setting setting) {
                                                         : psprintf("a default that was pinned (%s)", source));
   }
   if (is_pinned(setting)) {
-    appendStringInfo(&text, "; role \"%s\" is pinned here, and can read nothing else",
-                     GetUserNameFromId(GetSessionUserId(), false));
+    appendStringInfo(&text, "; role \"%s\" is pinned here, and can read nothing else", role_name(GetSessionUserId()));
   }
   if (!slot.latched && one_tenant_per_transaction() && is_bound(setting)) {
     appendStringInfo(&text, "; the transaction stands for %s until it ends",

@@ -126,13 +126,29 @@ const char *reason_of(const EvaluatedRow *row, Node *expression, const KnownTrut
   return known->truth == Truth::null ? "the condition is NULL" : "the condition is false";
 }
 
+// Whether an expression, or a sub-select in it, reads a system column of the policy's relation; levels: of queries from
+// there up to it.
+bool reads_system_column(Node *node, void *levels) {
+  if (node == nullptr) return false;
+  Index *level = static_cast<Index *>(levels);
+  if (IsA(node, Var)) {
+    const Var *var = reinterpret_cast<const Var *>(node);
+    return var->varno == 1 && var->varlevelsup == *level && var->varattno < 0;
+  }
+  if (!IsA(node, Query)) return expression_tree_walker(node, compat::tree_walker(reads_system_column), levels);
+  ++*level;
+  const bool found =
+      query_tree_walker(reinterpret_cast<Query *>(node), compat::tree_walker(reads_system_column), levels, 0);
+  --*level;
+  return found;
+}
+
 // A part that is neither AND nor OR.
 Evaluation evaluate_leaf(EvaluatedRow *row, Node *expression) {
   const char *missing = missing_context_words(what_expression_reads(expression));
   if (missing != nullptr) return {false, expression, missing};
-  Bitmapset *columns = nullptr;
-  pull_varattnos(expression, 1, &columns);
-  if (columns != nullptr && bms_next_member(columns, -1) < -FirstLowInvalidHeapAttributeNumber) {
+  Index levels = 0;
+  if (reads_system_column(expression, &levels)) {
     return {false, expression, "not evaluated: the condition reads a system column"};
   }
   const KnownTruth *known = find_truth(row, expression);

@@ -83,6 +83,14 @@ sub version_tests {
   return join ' ', grep { slurp("$src/$_") =~ /PG_(VERSION_NUM|MAJORVERSION)/ } sources($src);
 }
 
+# Files that ask PostgreSQL for a name of its catalogs, which is NULL where another session has dropped what it is of.
+# postgres/catalog.cpp has functions that never give NULL.
+sub names_asked {
+  my ($src) = @_;
+  my $asks = qr/\b(GetUserNameFromId|get_(namespace|rel|att|func|am|op|database|tablespace|extension|language|constraint|collation)_?name(_or_temp)?)\s*\(/;
+  return join ' ', grep { slurp("$src/$_") =~ $asks } sources($src);
+}
+
 # 1. The sources
 
 my $src = "$work/src/src";
@@ -92,6 +100,7 @@ is(join(' ', grep { my $wing = $_; !grep { wing_of($_) eq $wing } sources($src) 
 is(long_files($src, 600), '', 'no source file has more than 600 lines');
 is(long_functions($src, 60), '', 'no function has more than 60');
 is(version_tests($src), 'postgres/compat.hpp', 'only compat.hpp asks for the version of PostgreSQL');
+is(names_asked($src), 'postgres/catalog.cpp', 'only catalog.cpp asks for names, which can be NULL');
 
 # 2. These tests themselves, on a tree that has each fault
 
@@ -110,6 +119,8 @@ my %file = (
   'query/long.cpp' => "namespace {\n\n// It.\nstatic int long_one(int a,\n                    int b) {\n" .
     "\n  a++;\n" x 4 . "}\n\n}  // namespace\n#if PG_MAJORVERSION_NUM\n#endif\n",
   'report/report.cpp' => qq[#include "guard/guard.hpp"\n],
+  'report/names.cpp' => "const char *name = get_attname(relid, 1, true), *other = attribute_name(relid, 1);\n",
+  'report/names.hpp' => "const char *role_name(Oid role);  // as GetUserNameFromId\n",
   'other/other.cpp' => '',
   'main.cpp' => qq[#include "policy/policy.hpp"\n#include "query/query.hpp"\n],
 );
@@ -126,5 +137,6 @@ is(wrong_includes($made_up), join("\n", 'guard/guard.cpp: query/query.hpp', 'mem
 is(long_files($made_up, 9), 'context/long.cpp query/long.cpp query/query.hpp', 'so are long files');
 is(long_functions($made_up, 10), 'query/long.cpp:4', 'and long functions');
 is(version_tests($made_up), 'postgres/compat.hpp query/long.cpp', 'and tests of the version');
+is(names_asked($made_up), 'report/names.cpp', 'and calls for names');
 
 done_testing();
