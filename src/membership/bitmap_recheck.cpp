@@ -1,37 +1,16 @@
-// Around the planner. A bitmap scan by the index condition of is_member() keeps is_member() as a filter, since the
-// planner drops from such a scan only what is written like the condition: each row that the index has found would be
-// checked once more. In finished plans this makes a recheck condition of the filter, which is evaluated only for pages
-// of which the bitmap no longer knows the rows. Without it a sum over a user's rows in a table of a million takes 1.06
-// to 1.09 times as long, by 1.07 to 1.17 times the instructions (user in 5 to 500 groups); a plan without memberships
-// pays 29 instructions.
+// A bitmap scan by the index condition of is_member() keeps is_member() as a filter, since the planner drops from such
+// a scan only what is written like the condition: each row that the index has found would be checked once more. This
+// makes a recheck condition of the filter, which is evaluated only for pages of which the bitmap no longer knows the
+// rows. Without it a sum over a user's rows in a table of a million takes 1.06 to 1.09 times as long, by 1.07 to 1.17
+// times the instructions (user in 5 to 500 groups); a plan without memberships pays 29 instructions.
+
+#include "membership/bitmap_recheck.hpp"
 
 #include "context/own_functions.hpp"
-#include "membership/lookup.hpp"
-#include "membership/membership_functions.hpp"
 
 namespace rls_tenant {
 
 namespace {
-
-// What is being planned now: whether anything, and within which statement.
-struct Planning {
-  bool going_on;
-  const StatementScope *statement;
-};
-Planning planning = {};
-
-// Not inline: see run_watched.
-template <typename Fn>
-__attribute__((noinline)) void while_planning(const Fn &fn) {
-  static_assert(jump_safe<Fn>);
-  const Planning outer = planning;
-  planning = {true, current_statement()};
-  PG_TRY();
-  { fn(); }
-  PG_FINALLY();
-  { planning = outer; }
-  PG_END_TRY();
-}
 
 // The n-th argument, or nullptr.
 const Node *argument(const List *arguments, int n) {
@@ -119,19 +98,10 @@ void walk(Plan *plan) {
 
 }  // namespace
 
-PlannedStmt *plan_with_estimates(planner_hook_type planner, Query *query, const char *text, int options,
-                                 ParamListInfo parameters) {
-  PlannedStmt *plan = nullptr;
-  while_planning([&] { plan = planner(query, text, options, parameters); });
-  return plan;
-}
-
 void recheck_bitmap_scans(PlannedStmt *plan) {
   if (!what_plan_reads(plan).memberships) return;
   walk(plan->planTree);
   walk_all(plan->subplans);
 }
-
-bool is_estimate() { return planning.going_on && planning.statement == current_statement(); }
 
 }  // namespace rls_tenant

@@ -3,15 +3,13 @@
 
 #include "membership/lookup.hpp"
 
-#include "postgres/as_owner.hpp"
-#include "postgres/with_settings.hpp"
-#include "postgres/subtransaction.hpp"
 #include "context/context.hpp"
 #include "membership/parallel.hpp"
 #include "membership/source.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/transaction_end.hpp"
+#include "postgres/with_settings.hpp"
 
 namespace rls_tenant {
 

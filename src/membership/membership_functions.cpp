@@ -160,6 +160,16 @@ Datum member_role(FunctionCallInfo fcinfo) {
       cstring_to_text_with_len(groups->at<char>(roles.names->offset), static_cast<int>(roles.names->length)));
 }
 
+// What is being planned now: whether anything, and within which statement.
+struct Planning {
+  bool going_on;
+  const StatementScope *statement;
+};
+Planning planning = {};
+
+// Whether the planner itself is calling, not a statement that a function runs which it calls.
+bool is_estimate() { return planning.going_on && planning.statement == current_statement(); }
+
 // How many groups the planner is given at most to look up in statistics: to look up all could take milliseconds.
 constexpr uint32 groups_for_estimate = 1000;
 
@@ -204,6 +214,19 @@ bool user_has_role(Datum group, Oid type, const char *role, const char *source) 
                       errhint("Use one of these types for the tenant column.")));
   }
   pg_unreachable();
+}
+
+PlannedStmt *plan_with_estimates(planner_hook_type planner, Query *query, const char *text, int options,
+                                 ParamListInfo parameters) {
+  const Planning outer = planning;
+  PlannedStmt *volatile plan = nullptr;
+  planning = {true, current_statement()};
+  PG_TRY();
+  { plan = planner(query, text, options, parameters); }
+  PG_FINALLY();
+  { planning = outer; }
+  PG_END_TRY();
+  return plan;
 }
 
 void membership_init() {

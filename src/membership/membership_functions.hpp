@@ -12,12 +12,8 @@ void planner_support_init();
 // false if there is no user and that does not raise.
 bool user_has_role(Datum group, Oid type, const char *role, const char *source);
 
-// Calls a planner, which may call stable functions to estimate only; and whether that is why we are called.
+// Runs a planner. It calls stable functions for estimates only, for which some of many groups do.
 PlannedStmt *plan_with_estimates(planner_hook_type planner, Query *query, const char *text, int options,
                                  ParamListInfo parameters);
-bool is_estimate();
-
-// Makes a recheck of what a bitmap scan would check of each row after its index has done so.
-void recheck_bitmap_scans(PlannedStmt *plan);
 
 }  // namespace rls_tenant

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "postgres/with_settings.hpp"
 #include "context/own_functions.hpp"
 #include "context/plan_marks.hpp"
 #include "membership/group_cache.hpp"
@@ -14,6 +13,7 @@
 #include "postgres/catalog.hpp"
 #include "postgres/condition.hpp"
 #include "postgres/transaction_end.hpp"
+#include "postgres/with_settings.hpp"
 
 namespace rls_tenant {
 
@@ -249,11 +249,10 @@ Oid source_table() {
   const Oid schema = get_namespace_oid(extension_schema, true);
   const Oid relid = OidIsValid(schema) ? get_relname_relid("membership_source", schema) : InvalidOid;
   if (!OidIsValid(relid)) {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("the extension rls_tenant is not created in this database"),
-             errdetail("Memberships are looked up in its table membership_source."),
-             errhint("CREATE EXTENSION rls_tenant;")));
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the extension rls_tenant is not created in this database"),
+                    errdetail("Memberships are looked up in its table membership_source."),
+                    errhint("CREATE EXTENSION rls_tenant;")));
   }
   return relid;
 }

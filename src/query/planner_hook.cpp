@@ -10,6 +10,7 @@
 
 #include "query/planner_hook.hpp"
 
+#include "membership/bitmap_recheck.hpp"
 #include "membership/membership_functions.hpp"
 #include "query/shorten_query.hpp"
 
