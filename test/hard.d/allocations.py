@@ -9,7 +9,6 @@ beginning at a random one."""
 
 import argparse
 import collections
-import os
 import random
 import subprocess
 import time
@@ -18,7 +17,7 @@ import psycopg2
 
 import probe
 import scenarios
-from world import Control, connect_patiently, is_lost, make_world, report, run, seed_of
+from world import Control, ServerLog, connect_patiently, is_lost, make_world, report, run, seed_of
 
 DATABASE = 'hard_allocations'
 
@@ -95,16 +94,10 @@ class Session:
         self.connection.close()
 
 
-def repair(control):
-    """Takes away what a scenario that broke off in the middle has left."""
-    for statement in ('DROP TABLE IF EXISTS page, book, made, bad, refused_table', 'DROP POLICY IF EXISTS more ON doc',
-                      'DELETE FROM doc WHERE id = 100', 'DELETE FROM parted WHERE id = 100', 'DROP ROLE IF EXISTS hard_passing'):
-        control.run(statement)
-
-
 def attempt(control, scenario, expected, kind, warm, caught, number):
     """Lets one allocation fail. Gives how many there were, whether one failed, where, and what was wrong."""
     session = Session(scenario)
+    log = ServerLog()
     place = None
     try:
         prepared = warm and not scenario.migrates and 'DISCARD ALL' not in scenario.statements
@@ -122,7 +115,7 @@ def attempt(control, scenario, expected, kind, warm, caught, number):
             faults.append(f'the error is {error}')
         if error is None and answers != expected:
             faults.append(f'wrong answers: {answers}')
-        repair(control)
+        scenarios.repair(control)
         faults += session.faults(prepared)
         probe.clean(session.cursor)
         run(session.cursor, 'DEALLOCATE ALL')
@@ -131,20 +124,16 @@ def attempt(control, scenario, expected, kind, warm, caught, number):
             faults.append(f'afterwards: {error or again}')
         return seen, True, place, faults
     except (Lost, psycopg2.Error) as error:
-        if 'FATAL:  out of memory' in str(error):
-            return 0, True, place, []  # which ends a session, and harms nobody
         if isinstance(error, psycopg2.Error) and not is_lost(session.connection, error):
             return 0, True, place, [f'the probe fails: {error.pgcode} {str(error).splitlines()[0]}']
-        return 0, True, place, [f'CRASH: {last_failure()}']
+        control.run('SELECT 1')  # when it has come back, it has told why it was gone
+        told = log.lines(r'^TRAP: |was terminated by signal|PANIC:  |^allocation ')
+        callers = [line.split(': ', 1)[1] for line in told if line.startswith('allocation ')]
+        crashes = [line for line in told if not line.startswith('allocation ')]
+        # FATAL, as PostgreSQL's settings have it without memory, ends a session and harms nobody.
+        return 0, True, place, [f'CRASH: {crashes[0]}, after {callers[-1:]}'] if crashes else []
     finally:
         session.close()
-
-
-def last_failure():
-    """What the log says of the last allocation that failed: who asked for it."""
-    with open(os.path.join(os.environ['PGHOST'], 'server.log'), encoding='utf-8', errors='replace') as log:
-        lines = [line for line in log if line.startswith('allocation ')]
-    return lines[-1].split(': ', 1)[1].strip()[:300] if lines else 'unknown'
 
 
 def source_line(library, place):
@@ -159,7 +148,7 @@ def sweep(control, name, plan, share, library):
     """One scenario in one way. Gives how many failed and what was wrong."""
     kind, warm, caught, most = plan
     scenario = scenarios.ALL[name]
-    repair(control)
+    scenarios.repair(control)
     session = Session(scenario)
     expected, error = session.run()
     session.close()

@@ -75,6 +75,7 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *unused) {
  * load_external_function(): PL/pgSQL's _PG_init() can run once only in a session, also where it has failed.
  * pgstat_prep_pending_entry(), RelationGetPartitionQual(), get_partition_qual_relid(): leave half an entry, and the next use of
  * the relation fails an assertion.
+ * GetSessionDsmHandle(): leaves half a session segment, and the next parallel query or record type crashes.
  */
 static struct {
   const char *name;
@@ -90,7 +91,8 @@ static struct {
              {"load_external_function", true},
              {"pgstat_prep_pending_entry", true},
              {"RelationGetPartitionQual", true},
-             {"get_partition_qual_relid", true}};
+             {"get_partition_qual_relid", true},
+             {"GetSessionDsmHandle", true}};
 
 static void find_known(void) {
   for (int i = 0; i < lengthof(known); i++) {

@@ -102,7 +102,14 @@ MIGRATION = {
                        "SELECT * FROM rls_tenant.table_faults('doc')", 'BEGIN', "SELECT rls_tenant.baseline('x')", 'ROLLBACK'),
     'explain access': Scenario('postgres', "SELECT count(*) FROM rls_tenant.explain_access('doc', 'id = 5')",
                                f"SELECT count(*) FROM rls_tenant.explain_access('shared', 'id = 5', '{APP}')",
-                               'SELECT count(*) FROM rls_tenant.explain_context()'),
+                               'SELECT count(*) > 0 FROM rls_tenant.explain_context()'),
 }
 
 ALL = {**APPLICATION, **MIGRATION}
+
+
+def repair(control):
+    """Takes away what a scenario that broke off in the middle has left."""
+    for statement in ('DROP TABLE IF EXISTS page, book, made, bad, refused_table', 'DROP POLICY IF EXISTS more ON doc',
+                      'DELETE FROM doc WHERE id = 100', 'DELETE FROM parted WHERE id = 100', 'DROP ROLE IF EXISTS hard_passing'):
+        control.run(statement)

@@ -16,15 +16,15 @@ import psycopg2
 
 import probe
 import scenarios
-from world import Control, connect_patiently, is_lost, make_world, report, run, seed_of
+from world import Control, ServerLog, connect_patiently, is_lost, make_world, report, run, seed_of
 
 DATABASE = 'hard_storm'
 
 # What an interruption is allowed to look like: cancelled, out of lock_timeout, a deadlock; terminated.
 INTERRUPTED = {'57014', '55P03', '40P01'}
 TERMINATED = {'57P01'}
-# What sessions that write the same row at once may get.
-CONTENDED = {'23505'}
+# What sessions that write the same row, or run the same for_each_tenant() at once, may get.
+CONTENDED = {'23505', '55000'}
 
 # What makes sessions look up again what they keep.
 STIRS = [
@@ -88,6 +88,7 @@ class Worker(threading.Thread):
         self.random = random.Random(f'{storm.seed} {number}')
         # One client makes tables (two would make the same), the others are the application.
         self.scenarios = scenarios.MIGRATION if number == 0 else scenarios.APPLICATION
+        self.control = Control(DATABASE)
         self.connection = None
 
     def run(self):
@@ -95,14 +96,16 @@ class Worker(threading.Thread):
             name = self.random.choice(list(self.scenarios))
             try:
                 self.session(name)
-            except psycopg2.Error as error:
-                self.lost(name, error)
+            except psycopg2.Error:
+                self.lost()
 
     def session(self, name):
         """Runs scenarios of one role in one session, beginning with this one, until it ends."""
         role = self.scenarios[name].role
         options = {'lock_timeout': '20ms'} if self.storm.options.kind == 'locks' else {'lock_timeout': '5s'}
         self.connection = connect_patiently(DATABASE, role, **options)
+        if self.scenarios is scenarios.MIGRATION:
+            scenarios.repair(self.control)
         cursor = self.connection.cursor()
         same_role = [other for other, scenario in self.scenarios.items() if scenario.role == role]
         for _ in range(self.random.randint(1, 30)):
@@ -138,7 +141,8 @@ class Worker(threading.Thread):
     def look(self, cursor, name):
         """Probes the session, again if an interruption came late, or others hold locks."""
         if self.scenarios is scenarios.MIGRATION:
-            self.repair(cursor)
+            run(cursor, 'ROLLBACK')
+            scenarios.repair(self.control)
         for _ in range(20):
             try:
                 faults = probe.migration(cursor) if self.scenarios is scenarios.MIGRATION else probe.application(cursor)
@@ -158,28 +162,10 @@ class Worker(threading.Thread):
                     return
                 time.sleep(0.02)
 
-    @staticmethod
-    def repair(cursor):
-        """What an interrupted migration may have left: tables that it was about to drop."""
-        for statement in ('ROLLBACK', 'RESET ALL', 'DROP TABLE IF EXISTS page, book, made, bad', 'DROP POLICY IF EXISTS more ON doc'):
-            try:
-                run(cursor, statement)
-            except psycopg2.Error as error:
-                if is_lost(cursor.connection, error):
-                    raise
-
-    def lost(self, name, error):
-        """The connection has ended: as it should, or by a crash."""
+    def lost(self):
+        """The connection has ended: as it should, or by a crash, which the server's log tells."""
         self.storm.targets.pop(self.number, None)
-        text = str(error)
-        if error.pgcode in TERMINATED or 'due to administrator command' in text:
-            self.storm.count('terminated')
-        elif 'crash of another' in text or 'recovery' in text or 'starting up' in text:
-            self.storm.count('sent away after a crash')
-        elif self.connection is not None and self.connection.closed:
-            self.storm.fault(f'{name}: CRASH: {text.splitlines()[0] if text else "no message"}')
-        else:
-            self.storm.fault(f'{name}: {text.splitlines()[0]}')
+        self.storm.count('lost connections')
         if self.connection is not None:
             self.connection.close()
 
@@ -233,6 +219,7 @@ def main():
     storm.seed = seed_of(storm.options)
     make_world(DATABASE)
     storm.learn_answers()
+    log = ServerLog()
     storm.end = time.monotonic() + storm.options.seconds
     threads = [Worker(storm, number) for number in range(storm.options.workers)] + [Weather(storm)]
     for thread in threads:
@@ -241,6 +228,10 @@ def main():
         thread.join(storm.options.seconds + 120)
     if any(thread.is_alive() for thread in threads):
         storm.fault('a session hangs')
+    for crash in log.crashes():
+        storm.fault(f'CRASH: {crash}')
+    if storm.options.kind != 'terminate' and storm.counts['lost connections'] > 0:
+        storm.fault('connections are lost')
     counts = ', '.join(f'{count} {what}' for what, count in sorted(storm.counts.items()))
     report(1, not storm.faults, f'a storm of {storm.options.kind}: {counts}',
            [f'{count} times: {fault}' for fault, count in storm.faults.most_common(30)])

@@ -77,6 +77,26 @@ def is_lost(connection, error):
     return connection.closed != 0 or (error.pgcode is None and isinstance(error, psycopg2.OperationalError))
 
 
+class ServerLog:
+    """What the server writes about itself from now on."""
+
+    def __init__(self):
+        self.path = os.path.join(os.environ['PGHOST'], 'server.log')
+        self.seen = os.path.getsize(self.path)
+
+    def lines(self, pattern):
+        """The new lines with a pattern, since the last time."""
+        with open(self.path, 'rb') as log:
+            log.seek(self.seen)
+            text = log.read()
+            self.seen += len(text)
+        return [line for line in text.decode(errors='replace').splitlines() if re.search(pattern, line)]
+
+    def crashes(self):
+        """Assertions that failed and processes that died since the last time."""
+        return self.lines(r'^TRAP: |was terminated by signal|PANIC:  ')
+
+
 def groups_of(user):
     """The groups of a user, as the table member has them."""
     return {group for group in range(1, TENANTS + 1) if (user + group) % 3 != 0}
