@@ -18,7 +18,7 @@ DATABASE = 'hard_churn'
 WALKERS = 2
 
 # What may happen to somebody who looks at what others drop: it is gone, or locked.
-GONE = {'42P01', '42704', '42703', '42883', '3F000', '55P03', '40P01', '57014', '55000'}
+GONE = {'42P01', '42501', '42704', '42703', '42883', '3F000', '55P03', '40P01', '57014', '55000'}
 # PostgreSQL's own, when two sessions change one row of a catalog.
 CONCURRENT = ('tuple concurrently updated', 'tuple concurrently deleted')
 

@@ -173,6 +173,8 @@ def make_world(database, module=None):
     """Makes the database anew. module: a library that is loaded into sessions before rls_tenant is."""
     control = connect_patiently('postgres').cursor()
     make_roles(control)
+    for (name,) in run(control, f"SELECT gid FROM pg_prepared_xacts WHERE database = '{database}'"):
+        run(connect(database).cursor(), f"ROLLBACK PREPARED '{name}'")
     run(control, f'DROP DATABASE IF EXISTS {database} WITH (FORCE)')
     run(control, f'CREATE DATABASE {database}')
     for role in ('postgres', OWNER, APP, LAZY):
