@@ -4,10 +4,9 @@
 # contrib's modules that our tests, PostgreSQL's own and the random walks load.
 CONTRIB=(btree_gist citext file_fdw hstore pg_stat_statements pgcrypto postgres_fdw spi)
 
-# need_build_tools: what it takes. Neither JIT nor readline, which no test needs.
-need_build_tools() {
-  need_packages gcc g++ make bison flex perl pkg-config libicu-dev valgrind
-}
+# What building takes (neither JIT nor readline, which no test needs), and what the parts take.
+TOOLS=(gcc g++ make bison flex perl pkg-config libicu-dev valgrind python3-psycopg2 sqlsmith postgresql-common
+  libtap-parser-sourcehandler-pgtap-perl libdbd-pg-perl)
 
 # build_postgresql MAJOR DIRECTORY: builds it in DIRECTORY/source and installs it in DIRECTORY/installed, if it is not
 # there. Frame pointers: so that fail_allocation.c knows cheaply whose allocation it is. USE_VALGRIND: so that memcheck
