@@ -61,7 +61,8 @@ build() {
   [ "$(id -u)" != 0 ] || chown -R postgres "$work/src"
 }
 
-# start_cluster [LINE…]: initdb and start on a unix socket in $work; each LINE goes into postgresql.conf.
+# start_cluster [LINE…]: initdb and start on a unix socket in $work; each LINE goes into postgresql.conf, and what the
+# variable server_settings has. server_program: what is started instead of postgres.
 start_cluster() {
   unset PGOPTIONS PGSERVICE PGPASSWORD PGSSLMODE PGHOSTADDR
   export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGDATA=$work/data
@@ -73,11 +74,11 @@ start_cluster() {
     echo "fsync = off"
     echo "full_page_writes = off"
     echo "max_prepared_transactions = 20"
-    printf '%s\n' "$@"
+    printf '%s\n' "$@" "${server_settings:-}"
   } >"$work/extra.conf"
   as_server sh -c "cat '$work/extra.conf' >>'$PGDATA/postgresql.conf'"
-  as_server "$PG_BIN/pg_ctl" -D "$PGDATA" -l "$work/server.log" -w -t 60 start >/dev/null ||
-    { cat "$work/server.log" >&2; die "the server did not start"; }
+  as_server "$PG_BIN/pg_ctl" -D "$PGDATA" -l "$work/server.log" -w -t 60 ${server_program:+-p "$server_program"} \
+    start >/dev/null || { cat "$work/server.log" >&2; die "the server did not start"; }
   cluster_runs=1
 }
 

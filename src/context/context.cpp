@@ -39,7 +39,8 @@ const config_enum_entry missing_options[] = {
     {"error", missing_error, false}, {"null", missing_null, false}, {nullptr, 0, false}};
 
 char *setting_texts[setting_count];
-int setting_types[setting_count];
+// From the start what the settings have by default: PostgreSQL asserts it from 16 on.
+int setting_types[setting_count] = {any_type, any_type, any_type};
 int missing_context = missing_error;
 bool one_tenant = true;
 
