@@ -9,6 +9,7 @@
 #include "guard/guard.hpp"
 #include "membership/membership_functions.hpp"
 #include "policy/tenancy.hpp"
+#include "postgres/hidden_setting.hpp"
 #include "postgres/transaction_end.hpp"
 #include "query/executor_hooks.hpp"
 #include "query/plan_constant.hpp"
@@ -20,6 +21,18 @@ RT_MODULE_MAGIC;
 __attribute__((visibility("default"))) void _PG_init();
 }
 
+// The settings that are a superuser's to set.
+static constexpr const char *superuser_settings[] = {
+    "rls_tenant.tenant_type",
+    "rls_tenant.account_type",
+    "rls_tenant.user_type",
+    "rls_tenant.missing_context",
+    "rls_tenant.one_tenant_per_transaction",
+    "rls_tenant.tenant_column",
+    "rls_tenant.guard",
+    "rls_tenant.handed_down",
+};
+
 void _PG_init() {
   using namespace rls_tenant;
   if (IsInParallelMode() && !InitializingParallelWorker) {
@@ -29,6 +42,7 @@ void _PG_init() {
                     errdetail("Only a session that has loaded it can hand its context down."),
                     errhint("Set session_preload_libraries = 'rls_tenant'.")));
   }
+  for (const char *name : superuser_settings) refuse_hidden_setting(name);
   // At the end of a transaction the last to ask comes first: the guard's check comes before the context's end.
   transaction_end_init();
   context_init();

@@ -2,6 +2,7 @@
 
 #include "context/context.hpp"
 
+#include "context/read_watch.hpp"
 #include "postgres/transaction_end.hpp"
 
 namespace rls_tenant {
@@ -470,6 +471,7 @@ void raise_unfit_context(Setting setting, const char *text, const char *type) {
 // Not inline: what the first read of a transaction does, and the first after each assignment.
 const ContextValue *read_context_slow(Setting setting) {
   note_transaction();
+  const bool may_be_ready = note_read(setting);
   ContextSlot &slot = slot_of(setting);
   const ContextValue *now = present(slot);
   if (breaks_binding(setting, now)) raise_context_changed(setting, bound_value(setting), now);
@@ -497,6 +499,7 @@ const ContextValue *read_context_slow(Setting setting) {
     slot.latched = true;
     bind_by_read(setting, now);
   }
+  if (!may_be_ready) return slot.reading;
   slot.ready = slot.reading;
   if (slot.reading != nullptr && slot.reading->is_uuid) slot.ready_uuid = &slot.reading->uuid;
   if (slot.reading != nullptr && slot.reading->is_bigint) slot.ready_bigint = &slot.reading->bigint;

@@ -163,7 +163,8 @@ PlanReads what_plan_reads(const PlannedStmt *plan) {
     const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
     PlanMark mark;
     if (read_plan_mark(item, &mark)) {
-      result.settings |= setting_bit(mark.setting);
+      if (mark.generation != 0) result.settings |= setting_bit(mark.setting);
+      result.other_context |= mark.generation == 0;
       result.constants = true;
     }
     if (item->cacheId != PROCOID) continue;

@@ -15,7 +15,7 @@ constexpr int mark_cache = -0x726c;
 constexpr int setting_bits = 2;
 constexpr int lifetime_bits = 2;
 static_assert(last_generation == UINT32_MAX >> (setting_bits + lifetime_bits));
-static_assert(setting_count <= 1 << setting_bits && static_cast<uint32>(Lifetime::thrown_away) < 1u << lifetime_bits);
+static_assert(setting_count <= 1 << setting_bits && static_cast<uint32>(Lifetime::for_statement) < 1u << lifetime_bits);
 
 // Adds a dependency; false: it is there already.
 bool add_item(List **items, int cache, uint32 hash) {

@@ -7,13 +7,14 @@
 namespace rls_tenant {
 
 // How long a plan lives: until something drops it; for one run, as far as can be told; or surely no longer than that.
-enum class Lifetime : uint32 { kept, run_once, thrown_away };
+// for_statement: until the next query starts or runs.
+enum class Lifetime : uint32 { kept, run_once, thrown_away, for_statement };
 
 // The mark for one setting whose value a plan holds.
 struct PlanMark {
   Setting setting;
   Lifetime lifetime;
-  uint32 generation;  // of the value, which does not stand in the plan's marks
+  uint32 generation;  // of the value, which does not stand in the plan's marks; 0: it was made without one
 };
 constexpr uint32 last_generation = (1u << 28) - 1;
 

@@ -41,7 +41,7 @@ bool is_constant(const FmgrInfo *function, int argument) {
 }
 
 inline bool is_current(const CallSite *site) {
-  return site->stamp == groups_stamp && groups_stamp != 0 &&
+  return site->stamp == groups_stamp && groups_stamp != 0 && site->user != nullptr &&
          site->user == context_slots[static_cast<int>(Setting::user)].ready;
 }
 

@@ -106,14 +106,15 @@ void start(QueryDesc *query, int flags) {
   Binding bound = {};
   const PlanReads reads = what_plan_reads(query->plannedstmt);
   if (reads.constants) check_plan_constants(query->plannedstmt);
+  drop_passing_plans();  // this one, too, which runs nevertheless
   bound.settings = bound.own = reads.settings;
   bound.hands_down = reads.memberships && query->plannedstmt->parallelModeNeeded;
-  bound.holds_rows = bound.settings != 0;
+  bound.holds_rows = bound.settings != 0 || reads.other_context;
   if (bound.holds_rows) refuse_held_rows();
   for (Running *outer = running; outer != nullptr; outer = outer->outer) outer->read |= bound.settings;
   if (query->plannedstmt->parallelModeNeeded) bound.settings |= settings_set();
   if (query->plannedstmt->parallelModeNeeded) bound.own = bound.settings;
-  if (bound.settings == 0) {
+  if (bound.settings == 0 && !bound.holds_rows) {
     next(query, flags);
     return;
   }
@@ -211,6 +212,7 @@ void keep_given(QueryDesc *query, StatementGroups *given) {
 void run(RT_EXECUTOR_RUN_PARAMETERS) {
   const auto next = previous_run != nullptr ? previous_run : standard_ExecutorRun;
   Binding *binding = find_binding(query);
+  drop_passing_plans();
   if (binding != nullptr) check_binding(binding);
   const Watched watched = run_watched(binding, [&] {
     if (binding != nullptr) check_given(binding);

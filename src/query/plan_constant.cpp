@@ -9,6 +9,8 @@
 
 #include "context/context_const.hpp"
 #include "context/own_functions.hpp"
+#include "context/read_watch.hpp"
+#include "postgres/transaction_end.hpp"
 
 namespace rls_tenant {
 
@@ -23,6 +25,7 @@ int plan_constants = constants_auto;
 // to only where one of them may hold a value.
 struct Planned {
   bool live;          // there may be such plans that are kept
+  bool passing;       // some of which may not be kept for the next query
   int starting;       // so many to be run once have been made, each of which may turn out to be kept when it starts
   uint32 generation;  // of the value; plans with an older one are out of date
   char text[max_context_bytes + 1];
@@ -30,13 +33,13 @@ struct Planned {
 Planned planned[setting_count];
 
 bool is_planned(const Planned &state, const ContextValue *value) {
-  return value != nullptr && strcmp(state.text, value->bytes()) == 0;
+  return state.generation != 0 && strcmp(state.text, value != nullptr ? value->bytes() : "") == 0;
 }
 
 // Drops the plans that hold a setting's value, if there are any.
 void drop_plans_of(Planned *state) {
   if (!state->live && state->starting == 0) return;
-  state->live = false;
+  state->live = state->passing = false;
   state->starting = 0;
   drop_marked_plans();
 }
@@ -46,8 +49,20 @@ void drop_outdated_plans(Setting setting) {
   Planned &state = planned[static_cast<int>(setting)];
   if (!state.live && state.starting == 0) return;
   const ContextValue *now = present_context(setting);
-  if ((now == nullptr && missing_context_raises()) || is_planned(state, now)) return;
+  if (!state.passing && ((now == nullptr && missing_context_raises()) || is_planned(state, now))) return;
   drop_plans_of(&state);
+}
+
+// A generation for the value that plans are to hold from now on.
+void begin_generation(Planned *state, const ContextValue *value) {
+  drop_plans_of(state);
+  // Used up, they begin again: what could still have the old one has been dropped, or belongs to a statement that runs.
+  state->generation = state->generation % last_generation + 1;
+  if (value != nullptr) {
+    memcpy(state->text, value->bytes(), value->length() + 1);
+  } else {
+    state->text[0] = '\0';
+  }
 }
 
 // Whether a call in what the planner simplifies may become a constant. Once it has set up the query's relations, it is
@@ -63,14 +78,9 @@ bool wants_constant(const PlannerInfo *root) {
 Node *plan_value(Setting setting, IdType type, const FuncExpr *call, Lifetime lifetime, List **marks) {
   if (plan_constants == constants_off || !one_tenant_per_transaction()) return nullptr;
   if (present_context(setting) == nullptr) return nullptr;
-  const ContextValue *value = read_context(setting);
+  const ContextValue *value = read_for_marked_plan(setting);
   Planned &state = planned[static_cast<int>(setting)];
-  if (!is_planned(state, value)) {
-    if (state.generation == last_generation) return nullptr;
-    drop_plans_of(&state);
-    state.generation++;
-    memcpy(state.text, value->bytes(), value->length() + 1);
-  }
+  if (!is_planned(state, value)) begin_generation(&state, value);
   Const *constant = context_const(value, type, call->funccollid);
   if (constant == nullptr) return nullptr;  // the fast call says so when it is asked
   constant->location = constant_location(setting);
@@ -107,7 +117,16 @@ bool is_kept(const PlannedStmt *plan) {
   return portal->cplan != nullptr && portal->cplan->is_saved;
 }
 
+// Whether PL/pgSQL may evaluate a plan as an expression.
+bool is_expression(const PlannedStmt *plan) {
+  const Plan *top = plan->planTree;
+  if (IsA(top, Gather)) top = outerPlan(top);
+  return IsA(top, Result);
+}
+
 }  // namespace
+
+bool may_keep_passing_plans = false;
 
 // Whether a query reads a table of which the planner makes more with a constant. Rows that are only inserted find their
 // partition when the plan runs.
@@ -140,12 +159,40 @@ Node *context_constant(const Node *node, Lifetime lifetime, List **marks) {
   return plan_value(setting, type, call, lifetime, marks);
 }
 
+// Whatever plan_constants and one_tenant_per_transaction say: the results are in the plan. It is kept as one that holds
+// a value, but for three kinds: an expression of PL/pgSQL, which is evaluated without being started, so that nobody
+// would refuse it nor learn of what it has read; what was made without a value, where reading raises: the function has
+// a SET clause, or caught the error; and what was read for a user, who may lose a membership.
+void mark_reads(PlannedStmt *plan, SettingSet read) {
+  for (Setting setting : all_settings) {
+    if ((read & setting_bit(setting)) == 0) continue;
+    Planned &state = planned[static_cast<int>(setting)];
+    const ContextValue *now = present_context(setting);
+    const bool without_value = now == nullptr && missing_context_raises();
+    if (!without_value && !is_planned(state, now)) begin_generation(&state, now);
+    const bool passing = without_value || setting == Setting::user || is_expression(plan);
+    add_plan_mark(&plan->invalItems, {setting, passing ? Lifetime::for_statement : Lifetime::kept,
+                                      without_value ? 0 : state.generation});
+    state.live = true;
+    if (passing) state.passing = may_keep_passing_plans = true;
+  }
+}
+
+void drop_passing_plans_slow() {
+  may_keep_passing_plans = false;
+  for (Planned &state : planned) {
+    if (state.passing) drop_plans_of(&state);
+  }
+}
+
 void check_plan_constants(const PlannedStmt *plan) {
   const ListCell *cell;
   foreach (cell, plan->invalItems) {
     PlanMark mark;
     if (!read_plan_mark(lfirst_node(PlanInvalItem, cell), &mark)) continue;
     Planned &state = planned[static_cast<int>(mark.setting)];
+    if (mark.lifetime == Lifetime::for_statement) state.live = state.passing = may_keep_passing_plans = true;
+    if (mark.generation == 0) continue;
     const ContextValue *now = read_context(mark.setting);  // which raises where nothing is set
     if (mark.generation == state.generation && is_planned(state, now)) {
       // It may have been out of PostgreSQL's reach when the others were dropped.
@@ -166,7 +213,7 @@ void check_plan_constants(const PlannedStmt *plan) {
 
 const char *planned_value(Setting setting) {
   const Planned &state = planned[static_cast<int>(setting)];
-  return state.live ? state.text : nullptr;
+  return state.live && state.text[0] != '\0' ? state.text : nullptr;
 }
 
 void plan_constant_init() {
@@ -176,6 +223,7 @@ void plan_constant_init() {
                            &plan_constants, constants_auto, constants_options, PGC_USERSET, 0, nullptr, nullptr,
                            nullptr);
   on_context_change(drop_outdated_plans);
+  at_end_of_transaction([](XactEvent) { drop_passing_plans(); });
 }
 
 RT_FUNCTION(rls_tenant_context_support) {

@@ -18,6 +18,16 @@ bool reads_for_constant(const Query *query);
 // transaction, and the plan must be marked: with what is added to marks.
 Node *context_constant(const Node *node, Lifetime lifetime, List **marks);
 
+// Marks a plan with what functions have read while it was made.
+void mark_reads(PlannedStmt *plan, SettingSet read);
+
+// Drops the plans that may not be kept from one query's start or run to the next.
+extern bool may_keep_passing_plans;
+void drop_passing_plans_slow();
+inline void drop_passing_plans() {
+  if (unlikely(may_keep_passing_plans)) drop_passing_plans_slow();
+}
+
 // The fast function for such a call; InvalidOid: it is not one.
 Oid fast_function(const FuncExpr *call);
 

@@ -4,14 +4,17 @@
 //    known first whether the plan will be kept, which decides whether it may hold values of the context.
 // 2. PostgreSQL plans, or the next module's hook, which sees a query that is no longer than it must be. Membership
 //    functions that are called meanwhile are called for an estimate.
-// 3. The plan is marked with the values that step 1 has put into the query, since PostgreSQL gives it a list of
+// 3. The plan is marked with the values that step 1 has put into the query, and with what functions have read that
+//    PostgreSQL has evaluated, since PostgreSQL gives it a list of
 //    dependencies only when it is made. Nothing may come between that uses or keeps the plan.
 // 4. Bitmap scans check memberships once: it takes the finished plan to know which index conditions have come of them.
 
 #include "query/planner_hook.hpp"
 
+#include "context/read_watch.hpp"
 #include "membership/bitmap_recheck.hpp"
 #include "membership/membership_functions.hpp"
+#include "query/plan_constant.hpp"
 #include "query/shorten_query.hpp"
 
 namespace rls_tenant {
@@ -68,8 +71,12 @@ PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListIn
   const auto next = previous_planner != nullptr ? previous_planner : standard_planner;
   List *marks = NIL;
   shorten_query(query, lifetime_of(query, parameters), &marks);
-  PlannedStmt *plan = plan_with_estimates(next, query, text, options, parameters);
+  PlannedStmt *volatile made = nullptr;
+  const SettingSet read =
+      watch_reads([&] { made = plan_with_estimates(next, query, text, options, parameters); });
+  PlannedStmt *plan = made;
   plan->invalItems = list_concat(plan->invalItems, marks);
+  if (read != 0) mark_reads(plan, read);
   recheck_bitmap_scans(plan);
   return plan;
 }

@@ -144,8 +144,8 @@ my @locked = (
 );
 for my $locked (@locked) {
   my ($name, $value, $default) = @$locked;
-  for my $how ('SET', 'set_config', 'SET in the transaction', 'PGOPTIONS') {
-    my $session = $how eq 'PGOPTIONS' ? fresh(options => "-c rls_tenant.$name=$value") : fresh();
+  for my $how ('SET', 'set_config', 'SET in the transaction') {
+    my $session = fresh();
     $session->do('BEGIN') if $how eq 'SET in the transaction';
     $session->do("SET rls_tenant.$name = '$value'") if $how =~ /^SET/;
     $session->do("SELECT set_config('rls_tenant.$name', '$value', false)") if $how eq 'set_config';
@@ -157,6 +157,47 @@ for my $locked (@locked) {
   }
   refused(fresh(), "ALTER ROLE app SET rls_tenant.$name = '$value'", '42501', qr/permission denied/,
     "$name: an ordinary role cannot pin it either");
+}
+is(rows($admin, q{SELECT name FROM pg_settings WHERE name LIKE 'rls\_tenant.%' AND context = 'superuser' ORDER BY 1}),
+  join("\n", sort map { "rls_tenant.$_->[0]" } @locked), 'these are all settings that only a superuser may set');
+
+# A connection option must not hide what a DBA has set: it is refused, where the library loads with the session at once.
+sub test_options {
+  my ($how, $loads_with_session) = @_;
+  for my $locked (@locked) {
+    my ($name, $value, $default) = @$locked;
+    for my $set ('set by a DBA', 'not set') {
+      $admin->do("ALTER ROLE app SET rls_tenant.$name = '$value'") if $set eq 'set by a DBA';
+      is(value(fresh_with('SELECT * FROM rls_tenant.current_context()'), "SHOW rls_tenant.$name"),
+        $set eq 'not set' ? $default : $value, "$how, $name, $set: without an option it has its value");
+      my $refusal = $how eq 'shared_preload_libraries' ? qr/permission denied to set parameter "rls_tenant.$name"/
+        : qr/rls_tenant\.$name cannot be set by a connection option/;
+      for my $written ("rls_tenant.$name", "RLS_Tenant.\u$name") {
+        my $session = eval { fresh(options => "-c $written=$default") };
+        if ($loads_with_session) {
+          ok(!$session, "$how, $name, $set: no session with the option") && like(DBI->errstr, $refusal, 'with its reason');
+          next;
+        }
+        refused($session, 'SELECT * FROM rls_tenant.current_context()', '42501', $refusal, "$how, $name, $set: the option is refused")
+          for 1 .. 2;
+        is(seen($session), '42501', 'and no tenant table can be read');
+      }
+      my $superuser = $server->connect('tenants', options => "-c rls_tenant.$name=$value");
+      $superuser->do('SELECT * FROM rls_tenant.current_context()');
+      is(value($superuser, "SHOW rls_tenant.$name"), $value, "$how, $name: a superuser may use one");
+      $admin->do("ALTER ROLE app RESET rls_tenant.$name");
+    }
+  }
+  $admin->do('GRANT SET ON PARAMETER rls_tenant.missing_context TO app');
+  is(value(fresh_with('SELECT * FROM rls_tenant.current_context()', options => '-c rls_tenant.missing_context=null'),
+    'SHOW rls_tenant.missing_context'), 'null', "$how: so may who was granted SET");
+  $admin->do('REVOKE SET ON PARAMETER rls_tenant.missing_context FROM app');
+}
+test_options('lazy', 0);
+{
+  my $session = fresh(options => '-c rls_tenant.tenant_type=text');
+  eval { $session->do('SELECT * FROM rls_tenant.current_context()') };
+  like($session->errstr, qr/DETAIL:  It would hide what a DBA has set .*\nHINT:  Connect without the option\./, 'with DETAIL and HINT');
 }
 {
   my $session = fresh();
@@ -271,6 +312,7 @@ sub test_preloaded {
   is(seen($session), '55000', "$how: to the end of the transaction");
   refused($session, "SET rls_tenant.guard = 'off'", '42501', qr/permission denied/,
     "$how: an ordinary role cannot switch the guard off");
+  test_options($how, 1);
   refused($session, 'SET rls_tenant.tenant_di = 1', '42602', qr/invalid configuration parameter name/,
     "$how: a misspelt setting is refused");
   test_pin($how);
