@@ -26,7 +26,7 @@ Glance glance_at(Oid relid) {
   const bool has_rows = form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE ||
                         form->relkind == RELKIND_VIEW || form->relkind == RELKIND_MATVIEW;
   result.is_judged = has_rows && form->relpersistence != RELPERSISTENCE_TEMP &&
-                     (form->relnamespace >= FirstNormalObjectId || form->relnamespace == PG_PUBLIC_NAMESPACE);
+                     is_judged_schema(form->relnamespace);
   result.is_new = relation->rd_createSubid != InvalidSubTransactionId;
   result.kind = form->relkind;
   result.has_children = form->relhassubclass;
@@ -93,9 +93,14 @@ List *noted_candidates(Snapshot before) {
 
 bool is_judged(Oid relid) { return glance_at(relid).is_judged; }
 
+bool is_judged_schema(Oid schema) { return schema >= FirstNormalObjectId || schema == PG_PUBLIC_NAMESPACE; }
+
+bool is_extension_member(Oid relid) { return in_trusted_extension(RelationRelationId, relid); }
+
+bool is_schema_passed_over(Oid schema) { return in_trusted_extension(NamespaceRelationId, schema); }
+
 bool is_passed_over(Oid relid) {
-  return in_trusted_extension(RelationRelationId, relid) ||
-         in_trusted_extension(NamespaceRelationId, get_rel_namespace(relid));
+  return is_extension_member(relid) || is_schema_passed_over(get_rel_namespace(relid));
 }
 
 }  // namespace rls_tenant

@@ -99,7 +99,7 @@ constexpr Rule rules[] = {
      "rows that every tenant may read, by protect(… public_read): of which table, under which condition"},
     {"tenant_type", Severity::note, false,
      "the tenant column is none of uuid, bigint, integer, smallint, text, varchar"},
-    {"exempt_but_tenant", Severity::note, false, "an exempt table that has the tenant column"},
+    {"exempt_but_tenant", Severity::note, true, "an exempt table that has the tenant column"},
     {"pinned_context", Severity::note, false, "ALTER ROLE or ALTER DATABASE sets a context: who is pinned to what"},
     {"not_preloaded", Severity::note, false, "the library is not preloaded: until it is loaded the guard sees less"},
 };

@@ -53,8 +53,13 @@ struct RelationRow {
   bool has_children;  // or had once
   AttrNumber attributes;
   Oid owner;
+  Oid schema;
+  NameData name;
 };
 RelationRow relation_row(Oid relid, Snapshot snapshot = nullptr);
+
+// The name of a schema; nullptr: there is none.
+const char *find_schema_name(Oid schema, Snapshot snapshot);
 
 // The relations of these kinds (of relkind), neither temporary nor the system's.
 List *user_relations(const char *kinds);
