@@ -80,6 +80,26 @@ REASSIGN OWNED BY regress_holes_plain TO postgres;
 DROP VIEW definer;
 SET ROLE regress_holes_owner;
 
+-- A child with two parents, of which one is not a tenant table, and one whose parent has such a parent.
+CREATE TABLE scratch_note (tenant_id int NOT NULL, v text);
+BEGIN;
+CREATE TABLE p1 (tenant_id int NOT NULL, v text);
+SELECT rls_tenant.protect('p1');
+CREATE TABLE p2 (tenant_id int NOT NULL, v text);
+SELECT rls_tenant.protect('p2');
+CREATE TABLE kid () INHERITS (p1);
+CREATE TABLE grandkid () INHERITS (kid);
+COMMIT;
+ALTER TABLE kid INHERIT scratch_note;
+ALTER TABLE grandkid INHERIT scratch_note;
+ALTER TABLE p1 INHERIT scratch_note;
+CREATE TABLE another () INHERITS (p1, scratch_note);
+CREATE TABLE another () INHERITS (scratch_note, p1);
+-- Two tenant tables, and children of what is of no tenant.
+ALTER TABLE kid INHERIT p2;
+CREATE TABLE scratch_more () INHERITS (scratch_note);
+DROP TABLE scratch_note, p1, p2 CASCADE;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA gh, gh_another, gh_free CASCADE;
