@@ -38,7 +38,8 @@ constexpr Rule rules[] = {
     {"writable_membership", Severity::leak, false,
      "an application role may write what a membership source reads, without a policy"},
     {"view_bypass", Severity::leak, true,
-     "a view that reads a tenant table, through any depth, as a role to which no policy applies"},
+     "a view that reads a tenant table, through any depth, or a rewrite rule that reads or writes one, as a role to which "
+     "no policy applies"},
     {"matview", Severity::leak, true, "a materialized view of tenant tables that a non-owner may read"},
     {"definer_function", Severity::leak, false,
      "a SECURITY DEFINER function of a role to which no policy applies names a tenant table, and an application role "

@@ -2,6 +2,8 @@
 
 #include "policy/view_faults.hpp"
 
+#include <initializer_list>
+
 #include "policy/fault.hpp"
 #include "postgres/expression.hpp"
 
@@ -60,31 +62,35 @@ bool is_first_visit(Walk *walk, Oid view, Oid role) {
   return true;
 }
 
-// The relations that the rules of a view read: its query, and what it makes of other statements.
-List *relations_read(Oid view, Snapshot snapshot) {
-  List *relations = NIL;
+// Runs fn(rule, the relations that it names) on the rules of a relation: on a view's query, or on what a view or table
+// makes of other statements.
+template <typename Fn>
+void for_rules(Oid relid, bool of_query, Snapshot snapshot, Fn fn) {
   const auto read = [&](HeapTuple tuple, TupleDesc description) {
-    bool isnull;
-    const Datum action = heap_getattr(tuple, Anum_pg_rewrite_ev_action, description, &isnull);
-    Node *tree = static_cast<Node *>(stringToNode(TextDatumGetCString(action)));
-    relations = list_concat_unique_oid(relations, relations_in(tree));
+    const Form_pg_rewrite rule = reinterpret_cast<Form_pg_rewrite>(GETSTRUCT(tuple));
+    constexpr char on_select = '0' + CMD_SELECT;
+    if ((rule->ev_type == on_select) != of_query) return;
+    List *relations = NIL;
+    for (AttrNumber column : {Anum_pg_rewrite_ev_action, Anum_pg_rewrite_ev_qual}) {
+      bool isnull;
+      const Datum tree = heap_getattr(tuple, column, description, &isnull);
+      if (isnull) continue;
+      relations = list_concat_unique_oid(
+          relations, relations_in(static_cast<Node *>(stringToNode(TextDatumGetCString(tree)))));
+    }
+    fn(rule, list_delete_oid(relations, relid));
   };
-  for_catalog_rows(RewriteRelationId, RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, view, snapshot, read);
-  return list_delete_oid(relations, view);
+  for_catalog_rows(RewriteRelationId, RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, relid, snapshot, read);
 }
 
-// Reads a view's query, as its owner or, with security_invoker, as that role.
-void read_view(Walk *walk, Oid view, Oid role) {
-  check_stack_depth();
-  CHECK_FOR_INTERRUPTS();
-  if (!is_first_visit(walk, view, role)) return;
-  const Snapshot snapshot = walk->reader->snapshot;
-  const Oid reads_as = is_security_invoker(view, snapshot) ? role : relation_row(view, snapshot).owner;
-  List *relations = relations_read(view, snapshot);
+void read_view(Walk *walk, Oid view, Oid role);
+
+// Finds the tenant tables among relations, and below views among them, that are read as a role past their policies.
+void read_relations(Walk *walk, List *relations, Oid reads_as) {
   const ListCell *cell;
   foreach (cell, relations) {
     const Oid relid = lfirst_oid(cell);
-    if (relation_row(relid, snapshot).kind == RELKIND_VIEW) {
+    if (relation_row(relid, walk->reader->snapshot).kind == RELKIND_VIEW) {
       read_view(walk, relid, reads_as);
       continue;
     }
@@ -96,7 +102,31 @@ void read_view(Walk *walk, Oid view, Oid role) {
   }
 }
 
+// Reads a view's query, as its owner or, with security_invoker, as that role.
+void read_view(Walk *walk, Oid view, Oid role) {
+  check_stack_depth();
+  CHECK_FOR_INTERRUPTS();
+  if (!is_first_visit(walk, view, role)) return;
+  const Snapshot snapshot = walk->reader->snapshot;
+  const Oid reads_as = is_security_invoker(view, snapshot) ? role : relation_row(view, snapshot).owner;
+  for_rules(view, true, snapshot,
+            [&](Form_pg_rewrite, List *relations) { read_relations(walk, relations, reads_as); });
+}
+
 }  // namespace
+
+void check_rule_owner(List **faults, const Tenancy &relation) {
+  for_rules(relation.relid, false, relation.reader->snapshot, [&](Form_pg_rewrite rule, List *relations) {
+    Walk walk = {relation.reader, false};
+    read_relations(&walk, relations, relation.relation.owner);
+    if (walk.found == NIL) return;
+    const char *name = quote_identifier(pstrdup(NameStr(rule->rulename)));
+    add_fault(faults, RT_RULE(view_bypass),
+              psprintf("its rule %s reads or writes %s as role \"%s\", to which no policy applies", name,
+                       relation_names(walk.found), role_name(walk.bypass)),
+              psprintf("DROP RULE %s ON %s; /* use a trigger */", name, relation_name(relation.relid)));
+  });
+}
 
 // The fault names all tables: where the transaction adds one, that is new.
 List *view_faults(const Tenancy &view) {
@@ -104,17 +134,18 @@ List *view_faults(const Tenancy &view) {
   Walk walk = {view.reader, is_materialized};
   read_view(&walk, view.relid, InvalidOid);
   List *faults = NIL;
-  if (walk.found == NIL) return faults;
-  const char *name = relation_name(view.relid), *tables = relation_names(walk.found);
-  if (is_materialized) {
+  const char *name = relation_name(view.relid);
+  if (walk.found != NIL && is_materialized) {
     add_fault(&faults, RT_RULE(matview),
-              psprintf("it stores rows of %s, and no policy restricts who reads them", tables),
+              psprintf("it stores rows of %s, and no policy restricts who reads them", relation_names(walk.found)),
               psprintf("DROP MATERIALIZED VIEW %s; /* use a table under protect() */", name));
-  } else {
+  } else if (walk.found != NIL) {
     add_fault(&faults, RT_RULE(view_bypass),
-              psprintf("it reads %s as role \"%s\", to which no policy applies", tables, role_name(walk.bypass)),
+              psprintf("it reads %s as role \"%s\", to which no policy applies", relation_names(walk.found),
+                       role_name(walk.bypass)),
               psprintf("ALTER VIEW %s SET (security_invoker = on);", name));
   }
+  check_rule_owner(&faults, view);
   return faults;
 }
 

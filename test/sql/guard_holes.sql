@@ -100,6 +100,31 @@ ALTER TABLE kid INHERIT p2;
 CREATE TABLE scratch_more () INHERITS (scratch_note);
 DROP TABLE scratch_note, p1, p2 CASCADE;
 
+-- A rule runs as the owner of its view or table, whatever security_invoker says.
+GRANT SELECT, UPDATE ON doc TO regress_holes_bypass, regress_holes_plain;
+CREATE VIEW mine WITH (security_invoker) AS SELECT id, secret FROM doc;
+CREATE VIEW plain WITH (security_invoker) AS SELECT id, secret FROM doc;
+CREATE TABLE scratch_inbox (id int);
+ALTER VIEW mine OWNER TO regress_holes_bypass;
+ALTER VIEW plain OWNER TO regress_holes_plain;
+SET ROLE regress_holes_bypass;
+CREATE RULE put AS ON UPDATE TO mine DO INSTEAD UPDATE doc SET secret = new.secret WHERE id = old.id;
+CREATE RULE look AS ON DELETE TO mine WHERE EXISTS (SELECT FROM plain) DO INSTEAD NOTHING;
+CREATE RULE nothing AS ON DELETE TO mine DO INSTEAD NOTHING;
+SET ROLE regress_holes_plain;
+CREATE RULE put AS ON UPDATE TO plain DO INSTEAD UPDATE doc SET secret = new.secret WHERE id = old.id;
+SET ROLE regress_holes_owner;
+ALTER VIEW plain OWNER TO regress_holes_bypass;
+RESET ROLE;
+SELECT rls_tenant.exempt('gh', 'inbox', 'of no tenant', '{rls_off}');
+SET ROLE regress_holes_bypass;
+CREATE TABLE inbox (id int, tenant_id int NOT NULL);
+CREATE RULE look AS ON INSERT TO inbox DO INSTEAD SELECT * FROM doc;
+RESET ROLE;
+DROP VIEW mine, plain;
+DROP TABLE inbox, scratch_inbox;
+SET ROLE regress_holes_owner;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA gh, gh_another, gh_free CASCADE;
