@@ -38,9 +38,11 @@ constexpr Rule rules[] = {
     {"writable_membership", Severity::leak, false,
      "an application role may write what a membership source reads, without a policy"},
     {"view_bypass", Severity::leak, true,
-     "a view that reads a tenant table, through any depth, or a rewrite rule that reads or writes one, as a role to which "
+     "a view that reads a tenant table, through any depth, or a rewrite rule that reads or writes one, as a role to "
+     "which "
      "no policy applies"},
-    {"matview", Severity::leak, true, "a materialized view of tenant tables that a non-owner may read"},
+    {"matview", Severity::leak, true,
+     "a materialized view of tenant tables, or of a function that could read them, that a non-owner may read"},
     {"definer_function", Severity::leak, false,
      "a SECURITY DEFINER function of a role to which no policy applies names a tenant table, and an application role "
      "may execute it"},
@@ -120,10 +122,10 @@ constexpr const Rule *find_rule(const char *name) {
 }
 
 // The name of a rule, as a string; a name that is not in the list does not compile.
-#define RT_RULE(name)                                                                              \
-  ([] {                                                                                            \
-    static_assert(::rls_tenant::find_rule(#name) != nullptr, "there is no rule of that name");     \
-    return #name;                                                                                  \
+#define RT_RULE(name)                                                                          \
+  ([] {                                                                                        \
+    static_assert(::rls_tenant::find_rule(#name) != nullptr, "there is no rule of that name"); \
+    return #name;                                                                              \
   }())
 
 }  // namespace rls_tenant

@@ -148,6 +148,16 @@ Oid function_named(Oid schema, const char *name, const Oid *types, int count) {
   return result;
 }
 
+bool in_trusted_extension(Oid catalog, Oid object) {
+  const Oid extension = getExtensionOfObject(catalog, object);
+  if (!OidIsValid(extension)) return false;
+  Oid owner = InvalidOid;
+  for_catalog_rows(
+      ExtensionRelationId, ExtensionOidIndexId, Anum_pg_extension_oid, extension, nullptr,
+      [&](HeapTuple tuple, TupleDesc) { owner = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner; });
+  return OidIsValid(owner) && superuser_arg(owner);
+}
+
 List *parents_of(Oid relid, Snapshot snapshot) {
   return inherits_oids(InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid, snapshot,
                        &FormData_pg_inherits::inhparent);

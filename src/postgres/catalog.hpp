@@ -73,6 +73,9 @@ bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
 // The function of that name in that schema with arguments of these types; InvalidOid: there is none.
 Oid function_named(Oid schema, const char *name, const Oid *types, int count);
 
+// Whether an object belongs to an extension that a superuser owns. (Users can add tables to extensions of their own.)
+bool in_trusted_extension(Oid catalog, Oid object);
+
 // The direct parents of a partition or inheritance child.
 List *parents_of(Oid relid, Snapshot snapshot = nullptr);
 // The direct partitions or inheritance children.

@@ -125,6 +125,26 @@ DROP VIEW mine, plain;
 DROP TABLE inbox, scratch_inbox;
 SET ROLE regress_holes_owner;
 
+-- A materialized view over a function that reads what it likes.
+CREATE FUNCTION tbl() RETURNS SETOF doc LANGUAGE sql STABLE AS 'SELECT * FROM gh.doc';
+CREATE FUNCTION title(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT secret FROM gh.doc WHERE id = $1';
+CREATE OPERATOR ### (FUNCTION = title, RIGHTARG = int);
+CREATE AGGREGATE titles(int) (SFUNC = int4pl, STYPE = int, FINALFUNC = title);
+CREATE VIEW of_titles AS SELECT title(1);
+CREATE MATERIALIZED VIEW stored AS SELECT * FROM tbl() WITH NO DATA;
+CREATE MATERIALIZED VIEW stored AS SELECT n FROM generate_series(1, 3) n WHERE n IN (SELECT 1 WHERE title(n) IS NULL) WITH NO DATA;
+CREATE MATERIALIZED VIEW stored AS SELECT ### n FROM generate_series(1, 3) n WITH NO DATA;
+CREATE MATERIALIZED VIEW stored AS SELECT titles(n) FROM generate_series(1, 3) n WITH NO DATA;
+CREATE MATERIALIZED VIEW stored AS SELECT * FROM of_titles WITH NO DATA;
+CREATE MATERIALIZED VIEW stored AS SELECT query_to_xml('SELECT * FROM gh.doc', true, true, '') WITH NO DATA;
+CREATE MATERIALIZED VIEW stored AS SELECT * FROM ts_stat('SELECT to_tsvector(secret) FROM gh.doc') WITH NO DATA;
+-- PostgreSQL's own functions, and what is exempt.
+CREATE MATERIALIZED VIEW stored AS SELECT upper(n::text), sum(n), rank() OVER (ORDER BY n) FROM generate_series(1, 3) n GROUP BY n;
+REFRESH MATERIALIZED VIEW stored;
+CREATE MATERIALIZED VIEW scratch_stored AS SELECT title(1) WITH NO DATA;
+DROP MATERIALIZED VIEW stored, scratch_stored;
+DROP VIEW of_titles;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA gh, gh_another, gh_free CASCADE;
