@@ -81,18 +81,20 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
                              optional_text(fcinfo, 3), optional_text(fcinfo, 4)});
 }
 
-// Refuses who could not run the statements themselves: they run as the owner.
-void check_owner(List *statements) {
+// Refuses who does not own a relation: its statements run as the owner.
+void check_owner(Oid relid) {
+  if (compat::owns_relation(relid, GetUserId())) return;
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", relation_name(relid)),
+                  errdetail("protect() does what its caller may do."),
+                  errhint("Call it as the owner, or as a member of that role.")));
+}
+
+// The same for all that statements alter, and for the table itself: a table that needs nothing is no reason to say
+// nothing.
+void check_owners(Oid relid, List *statements) {
+  check_owner(relid);
   const ListCell *cell;
-  foreach (cell, statements) {
-    const Oid relid = static_cast<const Statement *>(lfirst(cell))->relid;
-    if (!compat::owns_relation(relid, GetUserId())) {
-      ereport(ERROR,
-              (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", relation_name(relid)),
-               errdetail("protect() does what its caller may do."),
-               errhint("Call it as the owner, or as a member of that role.")));
-    }
-  }
+  foreach (cell, statements) check_owner(static_cast<const Statement *>(lfirst(cell))->relid);
 }
 
 }  // namespace
@@ -118,7 +120,7 @@ List *protect_statements(const Tenancy &table, const ProtectRequest &request) {
 RT_FUNCTION(rls_tenant_protect) {
   if (!PG_ARGISNULL(0)) lock_own_table(PG_GETARG_OID(0));
   List *statements = statements_for_call(fcinfo);
-  check_owner(statements);
+  check_owners(PG_GETARG_OID(0), statements);
   run_statements(statements);
   PG_RETURN_VOID();
 }

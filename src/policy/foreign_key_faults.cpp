@@ -89,27 +89,36 @@ const char *action_words(char action) {
   }
 }
 
-// What stands behind a foreign key's columns. Where a row that goes sets columns, the tenant's stays what it is.
+// ON DELETE … of a foreign key. Where it sets columns, the tenant's stays what it is.
+void append_delete_action(StringInfo text, Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description,
+                          const Key &ours) {
+  const char kind = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->confdeltype;
+  const char *action = action_words(kind);
+  if (action == nullptr) return;
+  StringInfoData columns;
+  initStringInfo(&columns);
+  const bool sets = kind == FKCONSTR_ACTION_SETNULL || kind == FKCONSTR_ACTION_SETDEFAULT;
+  const Key named = read_key(tuple, Anum_pg_constraint_confdelsetcols, description);
+  const Key &set = named.count > 0 ? named : ours;
+  for (int i = 0; sets && i < set.count; i++) {
+    if (set.attributes[i] == tenant) continue;
+    appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "",
+                     quote_identifier(attribute_name(relid, set.attributes[i])));
+  }
+  if (!sets) appendStringInfo(text, " ON DELETE %s", action);
+  if (columns.len > 0) appendStringInfo(text, " ON DELETE %s (%s)", action, columns.data);
+}
+
+// What stands behind a foreign key's columns.
 const char *key_options(Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description, const Key &ours) {
   const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
   StringInfoData text;
   initStringInfo(&text);
   if (form->confmatchtype == FKCONSTR_MATCH_FULL && ours.count > 1) appendStringInfoString(&text, " MATCH FULL");
-  const char *action = action_words(form->confupdtype);
+  const bool defaults = form->confupdtype == FKCONSTR_ACTION_SETDEFAULT;
+  const char *action = defaults ? nullptr : action_words(form->confupdtype);  // it takes no list of columns
   if (action != nullptr) appendStringInfo(&text, " ON UPDATE %s", action);
-  action = action_words(form->confdeltype);
-  if (action != nullptr) appendStringInfo(&text, " ON DELETE %s", action);
-  if (form->confdeltype == FKCONSTR_ACTION_SETNULL || form->confdeltype == FKCONSTR_ACTION_SETDEFAULT) {
-    const Key named = read_key(tuple, Anum_pg_constraint_confdelsetcols, description);
-    const Key &set = named.count > 0 ? named : ours;
-    const char *separator = " (";
-    for (int i = 0; i < set.count; i++) {
-      if (set.attributes[i] == tenant) continue;
-      appendStringInfo(&text, "%s%s", separator, quote_identifier(attribute_name(relid, set.attributes[i])));
-      separator = ", ";
-    }
-    if (separator[0] == ',') appendStringInfoChar(&text, ')');
-  }
+  append_delete_action(&text, relid, tenant, tuple, description, ours);
   if (form->condeferrable) appendStringInfoString(&text, " DEFERRABLE");
   if (form->condeferred) appendStringInfoString(&text, " INITIALLY DEFERRED");
   if (!compat::is_enforced(form)) {
@@ -153,6 +162,23 @@ bool compares_tenant(const Tenancy &table, const Tenancy &referenced, const Key 
   return false;
 }
 
+bool has_attribute(const Key &key, AttrNumber attribute) {
+  for (int i = 0; i < key.count; i++) {
+    if (key.attributes[i] == attribute) return true;
+  }
+  return false;
+}
+
+// Whether a foreign key sets the tenant column to its default where the row goes that it refers to, or changes its key.
+bool sets_tenant(const Tenancy &table, HeapTuple tuple, TupleDesc description, const Key &ours) {
+  const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+  if (table.attribute == InvalidAttrNumber || !has_attribute(ours, table.attribute)) return false;
+  if (form->confupdtype == FKCONSTR_ACTION_SETDEFAULT) return true;
+  if (form->confdeltype != FKCONSTR_ACTION_SETDEFAULT) return false;
+  const Key named = read_key(tuple, Anum_pg_constraint_confdelsetcols, description);
+  return named.count == 0 || has_attribute(named, table.attribute);
+}
+
 void check_foreign_key(List **faults, const Tenancy &table, HeapTuple tuple, TupleDesc description) {
   const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
   if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid)) return;
@@ -160,12 +186,15 @@ void check_foreign_key(List **faults, const Tenancy &table, HeapTuple tuple, Tup
   if (!keeps_tenants(referenced)) return;
   const Key ours = read_key(tuple, Anum_pg_constraint_conkey, description);
   const Key theirs = read_key(tuple, Anum_pg_constraint_confkey, description);
-  if (compares_tenant(table, referenced, ours, theirs)) return;
+  const bool compares = compares_tenant(table, referenced, ours, theirs);
+  if (compares && !sets_tenant(table, tuple, description, ours)) return;
   // Names may be others than they were, and nobody is told the remedy of what was wrong before.
   const bool is_now = table.reader->snapshot == nullptr;
   add_fault(
       faults, RT_RULE(fk_crosses),
-      psprintf("foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of other tenants",
+      psprintf(compares ? "foreign key %s to %s sets the tenant column to its default, which can be another tenant"
+                        : "foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of "
+                          "other tenants",
                quote_identifier(NameStr(form->conname)), relation_name(form->confrelid)),
       is_now ? fk_remedy(table, referenced, tuple, description, ours, theirs) : "");
 }

@@ -46,7 +46,7 @@ constexpr Rule rules[] = {
     {"definer_function", Severity::leak, false,
      "a SECURITY DEFINER function of a role to which no policy applies names a tenant table, and an application role "
      "may execute it"},
-    {"fk_crosses", Severity::leak, true, "a foreign key between tenant tables without the tenant column"},
+    {"fk_crosses", Severity::leak, true, "a foreign key between tenant tables without the tenant column, or one that sets it to its default"},
     {"truncate_grant", Severity::leak, false,
      "TRUNCATE granted to an application role: row-level security does not apply to it"},
     {"fdw_mapping", Severity::leak, false,

@@ -145,6 +145,28 @@ CREATE MATERIALIZED VIEW scratch_stored AS SELECT title(1) WITH NO DATA;
 DROP MATERIALIZED VIEW stored, scratch_stored;
 DROP VIEW of_titles;
 
+-- A foreign key that sets the tenant.
+CREATE TABLE keyed (id int, tenant_id int NOT NULL, PRIMARY KEY (tenant_id, id));
+BEGIN;
+CREATE TABLE keyed (id int, tenant_id int NOT NULL, PRIMARY KEY (tenant_id, id));
+SELECT rls_tenant.protect('keyed');
+COMMIT;
+BEGIN;
+CREATE TABLE keying (id int PRIMARY KEY, tenant_id int NOT NULL DEFAULT 2, keyed_id int);
+SELECT rls_tenant.protect('keying');
+COMMIT;
+ALTER TABLE keying ADD CONSTRAINT k FOREIGN KEY (tenant_id, keyed_id) REFERENCES keyed ON DELETE SET DEFAULT NOT VALID;
+ALTER TABLE keying ADD CONSTRAINT k FOREIGN KEY (tenant_id, keyed_id) REFERENCES keyed ON DELETE SET DEFAULT (tenant_id) NOT VALID;
+ALTER TABLE keying ADD CONSTRAINT k FOREIGN KEY (tenant_id, keyed_id) REFERENCES keyed ON UPDATE SET DEFAULT NOT VALID;
+-- One that sets its own column, or NULL, which the tenant column refuses.
+ALTER TABLE keying ADD CONSTRAINT k FOREIGN KEY (tenant_id, keyed_id) REFERENCES keyed ON DELETE SET DEFAULT (keyed_id) NOT VALID;
+ALTER TABLE keying ADD CONSTRAINT l FOREIGN KEY (tenant_id, keyed_id) REFERENCES keyed ON DELETE SET NULL (keyed_id) ON UPDATE CASCADE NOT VALID;
+-- A table that needs nothing is protected by nobody else either.
+SELECT rls_tenant.protect('keyed');
+SET ROLE regress_holes_plain;
+SELECT rls_tenant.protect('keyed');
+SET ROLE regress_holes_owner;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA gh, gh_another, gh_free CASCADE;
