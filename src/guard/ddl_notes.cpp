@@ -208,7 +208,7 @@ enum DropColumn : AttrNumber { drop_object_type = 7, drop_address_names = 11 };
 void note_drop(TupleTableSlot *row) {
   bool isnull;
   const char *type = TextDatumGetCString(slot_getattr(row, drop_object_type, &isnull));
-  if (strcmp(type, "policy") != 0 && strcmp(type, "table column") != 0) return;
+  if (strcmp(type, "policy") != 0 && strcmp(type, "table column") != 0 && strcmp(type, "table constraint") != 0) return;
   const Datum names = slot_getattr(row, drop_address_names, &isnull);
   if (isnull) return;
   const List *texts = array_texts(names);

@@ -129,13 +129,68 @@ const char *key_options(Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc
   return text.data;
 }
 
-// Whether all columns of a key are those by which a table without tenant column looks up whose its rows are.
-bool is_looked_up(const Key &key, List *policies) {
-  Bitmapset *columns = join_columns(policies);
-  for (int i = 0; i < key.count; i++) {
-    if (!bms_is_member(key.attributes[i], columns)) return false;
+// Whether a foreign key compares columns that a lookup does, and no others.
+bool is_of_lookup(const Lookup *lookup, Oid referenced, const Key &ours, const Key &theirs) {
+  if (lookup->relid != referenced || ours.temporal) return false;
+  for (int i = 0; i < ours.count; i++) {
+    bool found = false;
+    const ListCell *mine, *other;
+    forboth(mine, lookup->ours, other, lookup->theirs) {
+      found |= lfirst_int(mine) == ours.attributes[i] && lfirst_int(other) == theirs.attributes[i];
+    }
+    if (!found) return false;
   }
   return true;
+}
+
+bool is_looked_up(const Tenancy &table, Oid referenced, const Key &ours, const Key &theirs) {
+  List *lookups = tenant_lookups(table.policies);
+  const ListCell *cell;
+  foreach (cell, lookups) {
+    if (is_of_lookup(static_cast<const Lookup *>(lfirst(cell)), referenced, ours, theirs)) return true;
+  }
+  return false;
+}
+
+// Whether a valid foreign key holds each row to the one row of the other table that a lookup finds.
+bool is_held(const Tenancy &table, const Lookup *lookup) {
+  bool held = false;
+  const auto check = [&](HeapTuple tuple, TupleDesc description) {
+    const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+    if (form->contype != CONSTRAINT_FOREIGN || !form->convalidated || !compat::is_enforced(form)) return;
+    held |= is_of_lookup(lookup, form->confrelid, read_key(tuple, Anum_pg_constraint_conkey, description),
+                         read_key(tuple, Anum_pg_constraint_confkey, description));
+  };
+  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, table.relid,
+                   table.reader->snapshot, check);
+  return held;
+}
+
+const char *attribute_names(Oid relid, const List *attributes) {
+  StringInfoData names;
+  initStringInfo(&names);
+  const ListCell *cell;
+  foreach (cell, attributes)
+    appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+                     quote_identifier(attribute_name(relid, static_cast<AttrNumber>(lfirst_int(cell)))));
+  return names.data;
+}
+
+// A table that belongs to tenants through another: without a key a row can outlive the one that says whose it is, and
+// be the next one's.
+void check_lookups(List **faults, const Tenancy &table) {
+  List *lookups = tenant_lookups(table.policies), *told = NIL;
+  const ListCell *cell;
+  foreach (cell, lookups) {
+    const Lookup *lookup = static_cast<const Lookup *>(lfirst(cell));
+    if (is_held(table, lookup) || list_member_oid(told, lookup->relid)) continue;
+    told = lappend_oid(told, lookup->relid);
+    const char *other = relation_name(lookup->relid), *ours = attribute_names(table.relid, lookup->ours);
+    add_fault(faults, RT_RULE(no_foreign_key),
+              psprintf("its policies look up in %s whose a row is, by %s, without a valid foreign key", other, ours),
+              psprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s);", relation_name(table.relid), ours,
+                       other, attribute_names(lookup->relid, lookup->theirs)));
+  }
 }
 
 // The statement that makes a foreign key compare the tenant or, where one of the tables has no tenant column, drops it.
@@ -154,7 +209,7 @@ const char *fk_remedy(const Tenancy &table, const Tenancy &referenced, HeapTuple
 
 // Whether a foreign key compares the tenant, or a table without tenant column finds its rows' tenant by it.
 bool compares_tenant(const Tenancy &table, const Tenancy &referenced, const Key &ours, const Key &theirs) {
-  if (table.attribute == InvalidAttrNumber) return is_looked_up(ours, table.policies);
+  if (table.attribute == InvalidAttrNumber) return is_looked_up(table, referenced.relid, ours, theirs);
   if (referenced.attribute == InvalidAttrNumber) return false;
   for (int i = 0; i < ours.count && i < theirs.count; i++) {
     if (ours.attributes[i] == table.attribute && theirs.attributes[i] == referenced.attribute) return true;
@@ -206,6 +261,7 @@ void check_foreign_keys(List **faults, const Tenancy &table) {
                    table.reader->snapshot, [&](HeapTuple tuple, TupleDesc description) {
                      check_foreign_key(faults, table, tuple, description);
                    });
+  if (table.attribute == InvalidAttrNumber && !OidIsValid(table.ancestor)) check_lookups(faults, table);
 }
 
 }  // namespace rls_tenant

@@ -46,7 +46,10 @@ constexpr Rule rules[] = {
     {"definer_function", Severity::leak, false,
      "a SECURITY DEFINER function of a role to which no policy applies names a tenant table, and an application role "
      "may execute it"},
-    {"fk_crosses", Severity::leak, true, "a foreign key between tenant tables without the tenant column, or one that sets it to its default"},
+    {"fk_crosses", Severity::leak, true,
+     "a foreign key between tenant tables without the tenant column, or one that sets it to its default"},
+    {"no_foreign_key", Severity::leak, true,
+     "a table that belongs to tenants through another, without a valid foreign key by the columns of its policies"},
     {"truncate_grant", Severity::leak, false,
      "TRUNCATE granted to an application role: row-level security does not apply to it"},
     {"fdw_mapping", Severity::leak, false,

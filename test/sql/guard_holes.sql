@@ -167,6 +167,33 @@ SET ROLE regress_holes_plain;
 SELECT rls_tenant.protect('keyed');
 SET ROLE regress_holes_owner;
 
+-- A table that belongs to tenants through another, without a foreign key.
+BEGIN;
+CREATE TABLE line (doc_id int, n int);
+ALTER TABLE line ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON line USING (doc_id IN (SELECT id FROM doc WHERE tenant_id = rls_tenant.current_tenant_bigint()));
+SAVEPOINT without;
+COMMIT;
+BEGIN;
+CREATE TABLE line (doc_id int REFERENCES doc, n int REFERENCES keying);
+ALTER TABLE line ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON line USING (doc_id IN (SELECT id FROM doc WHERE tenant_id = rls_tenant.current_tenant_bigint()));
+ALTER TABLE line DROP CONSTRAINT line_n_fkey;
+COMMIT;
+ALTER TABLE line DROP CONSTRAINT line_doc_id_fkey;
+ALTER TABLE doc DROP CONSTRAINT doc_pkey;
+ALTER TABLE doc DROP CONSTRAINT doc_pkey CASCADE;
+-- Another key in its place.
+BEGIN;
+ALTER TABLE doc ADD CONSTRAINT doc_key UNIQUE (id);
+ALTER TABLE line DROP CONSTRAINT line_doc_id_fkey;
+CREATE TABLE line_2 (doc_id int REFERENCES doc (id));
+ALTER TABLE line_2 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON line_2 USING (EXISTS (SELECT FROM doc d WHERE d.id = doc_id AND d.tenant_id = rls_tenant.current_tenant_bigint()));
+DROP TABLE line;
+COMMIT;
+DROP TABLE line_2;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA gh, gh_another, gh_free CASCADE;
