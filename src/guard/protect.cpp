@@ -3,6 +3,8 @@
 #include "guard/protect.hpp"
 
 #include "guard/protection.hpp"
+#include "policy/fault.hpp"
+#include "policy/foreign_key_faults.hpp"
 #include "postgres/statements.hpp"
 
 namespace rls_tenant {
@@ -97,6 +99,38 @@ void check_owners(Oid relid, List *statements) {
   foreach (cell, statements) check_owner(static_cast<const Statement *>(lfirst(cell))->relid);
 }
 
+// The other tables with a foreign key to a table.
+List *referencing_tables(Oid relid) {
+  List *tables = NIL;
+  for_all_rows(ConstraintRelationId, [&](HeapTuple tuple, TupleDesc) {
+    const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+    if (form->contype == CONSTRAINT_FOREIGN && form->confrelid == relid && form->conrelid != relid)
+      tables = list_append_unique_oid(tables, form->conrelid);
+  });
+  return tables;
+}
+
+// Tells of the foreign keys of other tenant tables that cross to a table from now on: the guard judges what the
+// transaction alters, and they were there before.
+void tell_crossing_keys(Oid relid) {
+  List *tables = referencing_tables(relid);
+  const ListCell *cell;
+  foreach (cell, tables) {
+    List *faults = NIL;
+    with_relation(lfirst_oid(cell), AccessShareLock, [&](Relation) {
+      const Tenancy &table = tenancy_of(lfirst_oid(cell));
+      if (keeps_tenants(table)) check_foreign_keys(&faults, table, relid);
+    });
+    const ListCell *of;
+    foreach (of, faults) {
+      const Fault *fault = static_cast<const Fault *>(lfirst(of));
+      ereport(NOTICE,
+              (errmsg("a foreign key of %s crosses to %s", relation_name(lfirst_oid(cell)), relation_name(relid)),
+               errdetail("%s: %s", fault->rule, fault->detail), errhint("%s", fault->remedy)));
+    }
+  }
+}
+
 }  // namespace
 
 // Public rows are admitted last, or no longer first of all.
@@ -122,6 +156,10 @@ RT_FUNCTION(rls_tenant_protect) {
   List *statements = statements_for_call(fcinfo);
   check_owners(PG_GETARG_OID(0), statements);
   run_statements(statements);
+  if (statements != NIL) {
+    CommandCounterIncrement();
+    tell_crossing_keys(PG_GETARG_OID(0));
+  }
   PG_RETURN_VOID();
 }
 

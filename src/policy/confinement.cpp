@@ -54,7 +54,8 @@ Index tenant_relation(const Join *join) {
   foreach (cell, join->own_tenant) {
     const Var *var = lfirst_node(Var, cell);
     const RangeTblEntry *entry = rt_fetch(var->varno, join->query->rtable);
-    if (entry->rtekind != RTE_RELATION || has_inheritors(entry) || !is_tenant_key(entry->relid, var->varattno)) continue;
+    if (entry->rtekind != RTE_RELATION || has_inheritors(entry) || !is_tenant_key(entry->relid, var->varattno))
+      continue;
     foreach (own, join->own) {
       if (lfirst_node(Var, own)->varno == var->varno) return static_cast<Index>(var->varno);
     }

@@ -256,12 +256,15 @@ void check_foreign_key(List **faults, const Tenancy &table, HeapTuple tuple, Tup
 
 }  // namespace
 
-void check_foreign_keys(List **faults, const Tenancy &table) {
+void check_foreign_keys(List **faults, const Tenancy &table, Oid referenced) {
+  const auto check = [&](HeapTuple tuple, TupleDesc description) {
+    const Oid other = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->confrelid;
+    if (!OidIsValid(referenced) || other == referenced) check_foreign_key(faults, table, tuple, description);
+  };
   for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, table.relid,
-                   table.reader->snapshot, [&](HeapTuple tuple, TupleDesc description) {
-                     check_foreign_key(faults, table, tuple, description);
-                   });
-  if (table.attribute == InvalidAttrNumber && !OidIsValid(table.ancestor)) check_lookups(faults, table);
+                   table.reader->snapshot, check);
+  const bool belongs_through_another = table.attribute == InvalidAttrNumber && !OidIsValid(table.ancestor);
+  if (belongs_through_another && !OidIsValid(referenced)) check_lookups(faults, table);
 }
 
 }  // namespace rls_tenant

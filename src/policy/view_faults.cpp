@@ -198,12 +198,12 @@ List *view_faults(const Tenancy &view) {
               psprintf("ALTER VIEW %s SET (security_invoker = on);", name));
   }
   if (walk.functions != NIL) {
-    add_fault(&faults, RT_RULE(matview),
-              psprintf("it stores what %s reads, which may be rows of tenant tables, and no policy restricts who reads "
-                       "them",
-                       function_names(walk.functions)),
-              psprintf("DROP MATERIALIZED VIEW %s; /* write the tables into its query instead of the function */",
-                       name));
+    add_fault(
+        &faults, RT_RULE(matview),
+        psprintf("it stores what %s reads, which may be rows of tenant tables, and no policy restricts who reads "
+                 "them",
+                 function_names(walk.functions)),
+        psprintf("DROP MATERIALIZED VIEW %s; /* write the tables into its query instead of the function */", name));
   }
   check_rule_owner(&faults, view);
   return faults;

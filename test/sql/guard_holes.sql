@@ -194,6 +194,19 @@ DROP TABLE line;
 COMMIT;
 DROP TABLE line_2;
 
+-- protect() tells of the keys that cross from now on.
+RESET ROLE;
+SELECT rls_tenant.exempt('gh', 'late', 'not yet', '{rls_off}');
+SET ROLE regress_holes_owner;
+CREATE TABLE late (id int PRIMARY KEY, tenant_id int NOT NULL, UNIQUE (tenant_id, id));
+BEGIN;
+CREATE TABLE early (tenant_id int NOT NULL, late_id int REFERENCES late, same_id int, FOREIGN KEY (tenant_id, same_id) REFERENCES late (tenant_id, id));
+SELECT rls_tenant.protect('early');
+COMMIT;
+SELECT rls_tenant.protect('late');
+ALTER TABLE gh.early DROP CONSTRAINT early_late_id_fkey, ADD CONSTRAINT early_late_id_fkey FOREIGN KEY (tenant_id, late_id) REFERENCES gh.late (tenant_id, id) NOT VALID;
+BEGIN; DROP POLICY tenant_access ON late; SELECT rls_tenant.protect('late'); COMMIT;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA gh, gh_another, gh_free CASCADE;
