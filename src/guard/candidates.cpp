@@ -25,25 +25,13 @@ Glance glance_at(Oid relid) {
   const Form_pg_class form = relation->rd_rel;
   const bool has_rows = form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE ||
                         form->relkind == RELKIND_VIEW || form->relkind == RELKIND_MATVIEW;
-  result.is_judged = has_rows && form->relpersistence != RELPERSISTENCE_TEMP &&
-                     (form->relnamespace >= FirstNormalObjectId || form->relnamespace == PG_PUBLIC_NAMESPACE);
+  result.is_judged = has_rows && form->relpersistence != RELPERSISTENCE_TEMP && is_judged_schema(form->relnamespace);
   result.is_new = relation->rd_createSubid != InvalidSubTransactionId;
   result.kind = form->relkind;
   result.has_children = form->relhassubclass;
   result.is_partition = form->relispartition;
   RelationClose(relation);
   return result;
-}
-
-// Whether an object belongs to an extension that a superuser owns. (Users can add tables to extensions of their own.)
-bool in_trusted_extension(Oid catalog, Oid object) {
-  const Oid extension = getExtensionOfObject(catalog, object);
-  if (!OidIsValid(extension)) return false;
-  Oid owner = InvalidOid;
-  for_catalog_rows(
-      ExtensionRelationId, ExtensionOidIndexId, Anum_pg_extension_oid, extension, nullptr,
-      [&](HeapTuple tuple, TupleDesc) { owner = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner; });
-  return OidIsValid(owner) && superuser_arg(owner);
 }
 
 // The children that a relation has or had. (Partitions can be detached, and relhassubclass be reset.)
@@ -93,9 +81,12 @@ List *noted_candidates(Snapshot before) {
 
 bool is_judged(Oid relid) { return glance_at(relid).is_judged; }
 
-bool is_passed_over(Oid relid) {
-  return in_trusted_extension(RelationRelationId, relid) ||
-         in_trusted_extension(NamespaceRelationId, get_rel_namespace(relid));
-}
+bool is_judged_schema(Oid schema) { return schema >= FirstNormalObjectId || schema == PG_PUBLIC_NAMESPACE; }
+
+bool is_extension_member(Oid relid) { return in_trusted_extension(RelationRelationId, relid); }
+
+bool is_schema_passed_over(Oid schema) { return in_trusted_extension(NamespaceRelationId, schema); }
+
+bool is_passed_over(Oid relid) { return is_extension_member(relid) || is_schema_passed_over(get_rel_namespace(relid)); }
 
 }  // namespace rls_tenant

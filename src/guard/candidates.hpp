@@ -20,7 +20,13 @@ List *noted_candidates(Snapshot before);
 // Whether a relation is a table or view that is still there, neither temporary nor the system's.
 bool is_judged(Oid relid);
 
-// Whether an extension answers for a relation, whatever it looks like. Two scans of pg_depend: ask it last.
+// Whether a schema is not the system's.
+bool is_judged_schema(Oid schema);
+
+// Whether an extension answers for a relation, whatever it looks like: because the relation belongs to it, or its
+// schema. Each is a scan of pg_depend: ask it last.
+bool is_extension_member(Oid relid);
+bool is_schema_passed_over(Oid schema);
 bool is_passed_over(Oid relid);
 
 }  // namespace rls_tenant

@@ -60,14 +60,20 @@ void note(Oid relid) {
 // Whether tables are noted at all now.
 bool is_watching() { return !muted && mode != mode_off && !creating_extension && !IsParallelWorker(); }
 
-// Notes tables that are made where no event trigger tells of it: EXPLAIN ANALYZE CREATE TABLE AS, and functions that
-// REFRESH MATERIALIZED VIEW calls. A session that has not loaded the library has no hook: preload it.
+// Whether PostgreSQL itself does it: the heaps that rewriting a table makes for a moment.
+bool is_internal(ObjectAccessType access, const void *arg) {
+  if (arg == nullptr) return false;
+  return access == OAT_POST_CREATE ? static_cast<const ObjectAccessPostCreate *>(arg)->is_internal
+                                   : static_cast<const ObjectAccessPostAlter *>(arg)->is_internal;
+}
+
+// Notes tables that are made where no event trigger tells of it (EXPLAIN ANALYZE CREATE TABLE AS, and functions that
+// REFRESH MATERIALIZED VIEW calls), and what is given another owner, name, or schema by a command on something else
+// (REASSIGN OWNED, ALTER EXTENSION). A session that has not loaded the library has no hook: preload it.
 void on_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg) {
   if (previous_access != nullptr) previous_access(access, classid, objid, subid, arg);
-  if (access != OAT_POST_CREATE || classid != RelationRelationId || subid != 0 || !is_watching()) return;
-  const ObjectAccessPostCreate *how = static_cast<const ObjectAccessPostCreate *>(arg);
-  if (how != nullptr && how->is_internal) return;  // the heaps that rewriting a table makes for a moment
-  note(objid);
+  if ((access != OAT_POST_CREATE && access != OAT_POST_ALTER) || classid != RelationRelationId || subid != 0) return;
+  if (is_watching() && !is_internal(access, arg)) note(objid);
 }
 
 // Runs fn on each row of one of PostgreSQL's functions that tell an event trigger what happened.
@@ -166,9 +172,22 @@ const RangeVar *named_relation(const Node *statement) {
              : nullptr;
 }
 
+// Notes the relations of a schema that has got another name, by which exemptions go; false: the statement is none such.
+bool note_renamed_schema(const Node *statement) {
+  if (!IsA(statement, RenameStmt)) return false;
+  const RenameStmt *rename = reinterpret_cast<const RenameStmt *>(statement);
+  if (rename->renameType != OBJECT_SCHEMA) return false;
+  const Oid schema = get_namespace_oid(rename->newname, true);
+  for_all_rows(RelationRelationId, [&](HeapTuple tuple, TupleDesc) {
+    const Form_pg_class form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    if (form->relnamespace == schema) note(form->oid);
+  });
+  return true;
+}
+
 // Notes what a statement made or altered.
 void note_statement(const Node *statement) {
-  if (is_irrelevant(statement)) return;
+  if (is_irrelevant(statement) || note_renamed_schema(statement)) return;
   // What the hook has noted; where another module has set its own on top, it may not have been asked.
   if (IsA(statement, CreateStmt) && object_access_hook == on_object_access &&
       GetCurrentStatementStartTimestamp() != loaded_in) {
@@ -189,7 +208,7 @@ enum DropColumn : AttrNumber { drop_object_type = 7, drop_address_names = 11 };
 void note_drop(TupleTableSlot *row) {
   bool isnull;
   const char *type = TextDatumGetCString(slot_getattr(row, drop_object_type, &isnull));
-  if (strcmp(type, "policy") != 0 && strcmp(type, "table column") != 0) return;
+  if (strcmp(type, "policy") != 0 && strcmp(type, "table column") != 0 && strcmp(type, "table constraint") != 0) return;
   const Datum names = slot_getattr(row, drop_address_names, &isnull);
   if (isnull) return;
   const List *texts = array_texts(names);

@@ -53,21 +53,59 @@ void check_owner(List **faults, const Check &check, const Tenancy &now) {
                      : "/* give the table to a role without BYPASSRLS that is no superuser */");
 }
 
+// Whether a relation kept tenants apart, or was a detached partition that is closed. No name that it is given changes
+// that.
+bool kept_tenants(const Tenancy &before) {
+  return keeps_tenants(before) || (before.relation.row_security && before.attribute != InvalidAttrNumber);
+}
+
+// The name of a schema as it was before the transaction.
+const char *old_schema_name(const Tenancy &before) {
+  return before.relation.found ? find_schema_name(before.relation.schema, before.reader->snapshot) : nullptr;
+}
+
+// Whether a relation has another name or schema than before, or its schema has.
+bool has_moved(const Tenancy &now, const Tenancy &before) {
+  if (!before.relation.found) return false;
+  const char *schema = old_schema_name(before);
+  return strcmp(NameStr(now.relation.name), NameStr(before.relation.name)) != 0 || schema == nullptr ||
+         strcmp(schema_name(now.relation.schema), schema) != 0;
+}
+
+// Whether a relation was out of the guard's sight before it was renamed or moved, so that it is judged as a new one:
+// in a schema that the guard leaves alone, or by an exemption from that rule.
+bool was_out_of_sight(const Check &check, const Tenancy &before, const char *rule) {
+  return !is_judged_schema(before.relation.schema) || is_schema_passed_over(before.relation.schema) ||
+         is_exempt(check.exemptions, old_schema_name(before), NameStr(before.relation.name), rule, Exempt::any);
+}
+
+// A tenant table that takes a name which is exempt: what it is opened to in the next transaction would be waived.
+void check_name(List **faults, const Check &check, const Tenancy &now, const Tenancy &before) {
+  if (!kept_tenants(before) || !has_moved(now, before)) return;
+  if (!is_exempt(check.exemptions, now.relid, RT_RULE(rls_off), Exempt::by_name)) return;
+  add_fault(faults, RT_RULE(exempt_but_tenant), "it is a tenant table, and takes a name that is exempt",
+            psprintf("ALTER TABLE %s RENAME TO ...; /* or end the exemption, as a DBA */", relation_name(now.relid)));
+}
+
 // The same, of a relation that is locked.
 List *new_faults_of_locked(Check *check, const Candidate *candidate) {
   const Tenancy &now = tenancy_of(&check->now, candidate->relid);
   List *all = relation_faults(now);
   if (!candidate->is_new) check_owner(&all, *check, now);
-  if (all == NIL || is_passed_over(now.relid)) return NIL;
   const Tenancy &before = tenancy_of(&check->before, now.relid);
+  List *faults = NIL;
+  if (!candidate->is_new) check_name(&faults, *check, now, before);
+  if (all == NIL || is_extension_member(now.relid)) return faults;
+  const bool kept = !candidate->is_new && kept_tenants(before), moved = !candidate->is_new && has_moved(now, before);
+  if (!kept && is_schema_passed_over(now.relation.schema)) return faults;
   // What becomes a partition or child of a tenant table shows that table's rows from now on.
   List *old = now.ancestor != before.ancestor ? NIL : relation_faults(before);
-  List *faults = NIL;
   const ListCell *cell;
   foreach (cell, all) {
     Fault *fault = static_cast<Fault *>(lfirst(cell));
-    if (!has_fault(old, fault) && !is_closed_child(before, fault) &&
-        !is_exempt(check->exemptions, now.relid, fault->rule)) {
+    const bool is_old = has_fault(old, fault) && !(moved && was_out_of_sight(*check, before, fault->rule));
+    if (!is_old && !is_closed_child(before, fault) &&
+        !is_exempt(check->exemptions, now.relid, fault->rule, kept ? Exempt::by_name : Exempt::any)) {
       faults = lappend(faults, fault);
     }
   }

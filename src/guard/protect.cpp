@@ -3,6 +3,8 @@
 #include "guard/protect.hpp"
 
 #include "guard/protection.hpp"
+#include "policy/fault.hpp"
+#include "policy/foreign_key_faults.hpp"
 #include "postgres/statements.hpp"
 
 namespace rls_tenant {
@@ -81,16 +83,50 @@ List *statements_for_call(FunctionCallInfo fcinfo) {
                              optional_text(fcinfo, 3), optional_text(fcinfo, 4)});
 }
 
-// Refuses who could not run the statements themselves: they run as the owner.
-void check_owner(List *statements) {
+// Refuses who does not own a relation: its statements run as the owner.
+void check_owner(Oid relid) {
+  if (compat::owns_relation(relid, GetUserId())) return;
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", relation_name(relid)),
+                  errdetail("protect() does what its caller may do."),
+                  errhint("Call it as the owner, or as a member of that role.")));
+}
+
+// The same for all that statements alter, and for the table itself: a table that needs nothing is no reason to say
+// nothing.
+void check_owners(Oid relid, List *statements) {
+  check_owner(relid);
   const ListCell *cell;
-  foreach (cell, statements) {
-    const Oid relid = static_cast<const Statement *>(lfirst(cell))->relid;
-    if (!compat::owns_relation(relid, GetUserId())) {
-      ereport(ERROR,
-              (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", relation_name(relid)),
-               errdetail("protect() does what its caller may do."),
-               errhint("Call it as the owner, or as a member of that role.")));
+  foreach (cell, statements) check_owner(static_cast<const Statement *>(lfirst(cell))->relid);
+}
+
+// The other tables with a foreign key to a table.
+List *referencing_tables(Oid relid) {
+  List *tables = NIL;
+  for_all_rows(ConstraintRelationId, [&](HeapTuple tuple, TupleDesc) {
+    const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+    if (form->contype == CONSTRAINT_FOREIGN && form->confrelid == relid && form->conrelid != relid)
+      tables = list_append_unique_oid(tables, form->conrelid);
+  });
+  return tables;
+}
+
+// Tells of the foreign keys of other tenant tables that cross to a table from now on: the guard judges what the
+// transaction alters, and they were there before.
+void tell_crossing_keys(Oid relid) {
+  List *tables = referencing_tables(relid);
+  const ListCell *cell;
+  foreach (cell, tables) {
+    List *faults = NIL;
+    with_relation(lfirst_oid(cell), AccessShareLock, [&](Relation) {
+      const Tenancy &table = tenancy_of(lfirst_oid(cell));
+      if (keeps_tenants(table)) check_foreign_keys(&faults, table, relid);
+    });
+    const ListCell *of;
+    foreach (of, faults) {
+      const Fault *fault = static_cast<const Fault *>(lfirst(of));
+      ereport(NOTICE,
+              (errmsg("a foreign key of %s crosses to %s", relation_name(lfirst_oid(cell)), relation_name(relid)),
+               errdetail("%s: %s", fault->rule, fault->detail), errhint("%s", fault->remedy)));
     }
   }
 }
@@ -118,8 +154,12 @@ List *protect_statements(const Tenancy &table, const ProtectRequest &request) {
 RT_FUNCTION(rls_tenant_protect) {
   if (!PG_ARGISNULL(0)) lock_own_table(PG_GETARG_OID(0));
   List *statements = statements_for_call(fcinfo);
-  check_owner(statements);
+  check_owners(PG_GETARG_OID(0), statements);
   run_statements(statements);
+  if (statements != NIL) {
+    CommandCounterIncrement();
+    tell_crossing_keys(PG_GETARG_OID(0));
+  }
   PG_RETURN_VOID();
 }
 

@@ -31,22 +31,6 @@ bool join_confines_attribute(const Join *join, AttrNumber attribute) {
   return false;
 }
 
-// Whether a join picks at most one row of a relation: all columns of its primary key are given. (What inherits from a
-// table may hold the key once more.)
-bool is_whole_key(const Join *join, Index varno, const RangeTblEntry *entry) {
-  Relation relation = try_relation_open(entry->relid, AccessShareLock);
-  if (relation == nullptr) return false;
-  Bitmapset *key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
-  bool whole =
-      !bms_is_empty(key) && !(entry->inh && entry->relkind == RELKIND_RELATION && relation->rd_rel->relhassubclass);
-  for (int member = bms_next_member(key, -1); member >= 0; member = bms_next_member(key, member)) {
-    const AttrNumber attribute = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
-    if (!has_column(join->own, varno, attribute) && !has_column(join->own_tenant, varno, attribute)) whole = false;
-  }
-  relation_close(relation, AccessShareLock);
-  return whole;
-}
-
 // Whether the attribute is what the policies of a relation under row-level security confine it by.
 bool is_tenant_key(Oid relid, AttrNumber attribute) {
   if (!relation_row(relid).row_security) return false;
@@ -58,19 +42,28 @@ bool is_tenant_key(Oid relid, AttrNumber attribute) {
   return false;
 }
 
-// Whether a join gives the outer row the tenant of a row of another table: by that table's primary key.
-bool join_gives_tenant(const Join *join) {
-  const ListCell *cell;
+// What inherits from a table may hold its keys once more.
+bool has_inheritors(const RangeTblEntry *entry) {
+  return entry->inh && entry->relkind == RELKIND_RELATION && relation_row(entry->relid).has_children;
+}
+
+// The relation by whose row a join gives the outer row its tenant, as its index in the join's query; 0: it gives none.
+// That there is but one such row is for a foreign key to say, by which no_foreign_key goes.
+Index tenant_relation(const Join *join) {
+  const ListCell *cell, *own;
   foreach (cell, join->own_tenant) {
     const Var *var = lfirst_node(Var, cell);
     const RangeTblEntry *entry = rt_fetch(var->varno, join->query->rtable);
-    if (entry->rtekind == RTE_RELATION && is_whole_key(join, var->varno, entry) &&
-        is_tenant_key(entry->relid, var->varattno)) {
-      return true;
+    if (entry->rtekind != RTE_RELATION || has_inheritors(entry) || !is_tenant_key(entry->relid, var->varattno))
+      continue;
+    foreach (own, join->own) {
+      if (lfirst_node(Var, own)->varno == var->varno) return static_cast<Index>(var->varno);
     }
   }
-  return false;
+  return 0;
 }
+
+bool join_gives_tenant(const Join *join) { return tenant_relation(join) != 0; }
 
 // Whether a condition that is not AND, OR or NOT can only be true for rows of the tenant.
 bool leaf_confines(const Node *expression, AttrNumber attribute) {
@@ -132,22 +125,40 @@ bool says_tenant(const Policy *policy, AttrNumber attribute) {
          (has_confining_leaf(policy->check, attribute) && confines(policy->check, attribute));
 }
 
-Bitmapset *join_columns(List *policies) {
-  Bitmapset *result = nullptr;
-  const auto add = [&](const Node *expression) {
-    const ListCell *cell, *outer;
-    foreach (cell, conjuncts(const_cast<Node *>(expression))) {
-      Join join;
-      if (!read_join(static_cast<const Node *>(lfirst(cell)), &join) || !join_gives_tenant(&join)) continue;
-      foreach (outer, join.outer) result = bms_add_member(result, lfirst_node(Var, outer)->varattno);
+namespace {
+
+void add_lookups(List **lookups, const Node *expression) {
+  check_stack_depth();
+  if (expression == nullptr) return;
+  Join join;
+  if (IsA(expression, BoolExpr)) {
+    const ListCell *cell;
+    foreach (cell, reinterpret_cast<const BoolExpr *>(expression)->args)
+      add_lookups(lookups, static_cast<const Node *>(lfirst(cell)));
+  } else if (read_join(expression, &join) && join_gives_tenant(&join)) {
+    const Index varno = tenant_relation(&join);
+    Lookup *lookup = static_cast<Lookup *>(palloc0(sizeof(Lookup)));
+    lookup->relid = rt_fetch(varno, join.query->rtable)->relid;
+    const ListCell *own, *outer;
+    forboth(own, join.own, outer, join.outer) {
+      if (static_cast<Index>(lfirst_node(Var, own)->varno) != varno) continue;
+      lookup->theirs = lappend_int(lookup->theirs, lfirst_node(Var, own)->varattno);
+      lookup->ours = lappend_int(lookup->ours, lfirst_node(Var, outer)->varattno);
     }
-  };
+    *lookups = lappend(*lookups, lookup);
+  }
+}
+
+}  // namespace
+
+List *tenant_lookups(List *policies) {
+  List *lookups = NIL;
   const ListCell *cell;
   foreach (cell, policies) {
-    add(static_cast<const Policy *>(lfirst(cell))->qual);
-    add(static_cast<const Policy *>(lfirst(cell))->check);
+    add_lookups(&lookups, static_cast<const Policy *>(lfirst(cell))->qual);
+    add_lookups(&lookups, static_cast<const Policy *>(lfirst(cell))->check);
   }
-  return result;
+  return lookups;
 }
 
 const Node *open_branch(const Node *expression, AttrNumber attribute) {

@@ -6,15 +6,19 @@
 namespace rls_tenant {
 
 // Whether the expression can only be true for rows whose attribute equals the tenant of the context. InvalidAttrNumber,
-// for a relation without such an attribute: for rows that belong to a row of the tenant, by the primary key of a tenant
-// table.
+// for a relation without such an attribute: for rows that belong to a row of the tenant in another table.
 bool confines(const Node *expression, AttrNumber attribute);
 
 // Whether a policy confines rows by a condition on the attribute. (The constant false confines, too, and says nothing.)
 bool says_tenant(const Policy *policy, AttrNumber attribute);
 
-// The attributes by which policies look up whose a row is, in a relation that does not say so itself.
-Bitmapset *join_columns(List *policies);
+// How policies look up whose a row is, in a relation that does not say so itself: the row of a tenant table of which
+// these attributes equal those at the same place here.
+struct Lookup {
+  Oid relid;
+  List *theirs, *ours;  // attribute numbers
+};
+List *tenant_lookups(List *policies);
 
 // The part of an expression that lets rows of other tenants through: a branch of OR, or all of it; nullptr: it
 // confines.

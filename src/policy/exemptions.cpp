@@ -64,30 +64,40 @@ const Exemptions *load_exemptions() {
 
 namespace {
 
-// Whether an exemption covers the relation and waives that rule; of_baseline: be it a baseline's.
-bool find_exemption(const Exemptions *exemptions, Oid relid, const char *rule, bool of_baseline) {
-  if (exemptions->list == NIL || get_rel_relkind(relid) == '\0') return false;
-  const char *schema = schema_name_of(relid);
-  const Datum name = CStringGetTextDatum(unqualified_name(relid));
-  const ListCell *cell;
-  foreach (cell, exemptions->list) {
-    const Exemption *exemption = static_cast<const Exemption *>(lfirst(cell));
-    if ((of_baseline || !exemption->baseline) && strcmp(exemption->schema, schema) == 0 && waives(exemption, rule) &&
-        DatumGetBool(DirectFunctionCall2Coll(textlike, C_COLLATION_OID, name, exemption->pattern))) {
-      return true;
-    }
+// Whether a pattern is a name, as exempt() was given it or with its wildcards escaped.
+bool is_name(Datum pattern, const char *name) {
+  const char *next = TextDatumGetCString(pattern);
+  if (strcmp(next, name) == 0) return true;
+  for (; *next != '\0'; next++, name++) {
+    if (*next == '%' || *next == '_') return false;
+    if (*next == '\\' && next[1] != '\0') next++;
+    if (*next != *name) return false;
   }
-  return false;
+  return *name == '\0';
+}
+
+bool covers(const Exemption *exemption, const char *name, Exempt how) {
+  if (how == Exempt::by_name) return is_name(exemption->pattern, name);
+  if (how == Exempt::for_good && exemption->baseline) return false;
+  return DatumGetBool(
+      DirectFunctionCall2Coll(textlike, C_COLLATION_OID, CStringGetTextDatum(name), exemption->pattern));
 }
 
 }  // namespace
 
-bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule) {
-  return find_exemption(exemptions, relid, rule, true);
+bool is_exempt(const Exemptions *exemptions, const char *schema, const char *name, const char *rule, Exempt how) {
+  if (schema == nullptr || name == nullptr) return false;
+  const ListCell *cell;
+  foreach (cell, exemptions->list) {
+    const Exemption *exemption = static_cast<const Exemption *>(lfirst(cell));
+    if (strcmp(exemption->schema, schema) == 0 && waives(exemption, rule) && covers(exemption, name, how)) return true;
+  }
+  return false;
 }
 
-bool is_exempt_for_good(const Exemptions *exemptions, Oid relid, const char *rule) {
-  return find_exemption(exemptions, relid, rule, false);
+bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule, Exempt how) {
+  if (exemptions->list == NIL || get_rel_relkind(relid) == '\0') return false;
+  return is_exempt(exemptions, schema_name_of(relid), unqualified_name(relid), rule, how);
 }
 
 }  // namespace rls_tenant

@@ -9,10 +9,17 @@ namespace rls_tenant {
 struct Exemptions;
 const Exemptions *load_exemptions();
 
-// Whether an exemption covers the relation and waives that rule.
-bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule);
+// By what an exemption covers a relation.
+enum class Exempt {
+  any,       // its name or a pattern
+  by_name,   // the name itself, not a pattern that happens to fit
+  for_good,  // not baseline()'s, which accepts how a table is today and does not say whose it is
+};
 
-// Whether one does that is not baseline()'s, which accepts how a table is today and does not say whose it is.
-bool is_exempt_for_good(const Exemptions *exemptions, Oid relid, const char *rule);
+// Whether an exemption covers a relation of that name and waives that rule.
+bool is_exempt(const Exemptions *exemptions, const char *schema, const char *name, const char *rule, Exempt how);
+
+// The same for a relation as it is called now.
+bool is_exempt(const Exemptions *exemptions, Oid relid, const char *rule, Exempt how = Exempt::any);
 
 }  // namespace rls_tenant

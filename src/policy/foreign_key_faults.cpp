@@ -89,27 +89,36 @@ const char *action_words(char action) {
   }
 }
 
-// What stands behind a foreign key's columns. Where a row that goes sets columns, the tenant's stays what it is.
+// ON DELETE … of a foreign key. Where it sets columns, the tenant's stays what it is.
+void append_delete_action(StringInfo text, Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description,
+                          const Key &ours) {
+  const char kind = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->confdeltype;
+  const char *action = action_words(kind);
+  if (action == nullptr) return;
+  StringInfoData columns;
+  initStringInfo(&columns);
+  const bool sets = kind == FKCONSTR_ACTION_SETNULL || kind == FKCONSTR_ACTION_SETDEFAULT;
+  const Key named = read_key(tuple, Anum_pg_constraint_confdelsetcols, description);
+  const Key &set = named.count > 0 ? named : ours;
+  for (int i = 0; sets && i < set.count; i++) {
+    if (set.attributes[i] == tenant) continue;
+    appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "",
+                     quote_identifier(attribute_name(relid, set.attributes[i])));
+  }
+  if (!sets) appendStringInfo(text, " ON DELETE %s", action);
+  if (columns.len > 0) appendStringInfo(text, " ON DELETE %s (%s)", action, columns.data);
+}
+
+// What stands behind a foreign key's columns.
 const char *key_options(Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc description, const Key &ours) {
   const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
   StringInfoData text;
   initStringInfo(&text);
   if (form->confmatchtype == FKCONSTR_MATCH_FULL && ours.count > 1) appendStringInfoString(&text, " MATCH FULL");
-  const char *action = action_words(form->confupdtype);
+  const bool defaults = form->confupdtype == FKCONSTR_ACTION_SETDEFAULT;
+  const char *action = defaults ? nullptr : action_words(form->confupdtype);  // it takes no list of columns
   if (action != nullptr) appendStringInfo(&text, " ON UPDATE %s", action);
-  action = action_words(form->confdeltype);
-  if (action != nullptr) appendStringInfo(&text, " ON DELETE %s", action);
-  if (form->confdeltype == FKCONSTR_ACTION_SETNULL || form->confdeltype == FKCONSTR_ACTION_SETDEFAULT) {
-    const Key named = read_key(tuple, Anum_pg_constraint_confdelsetcols, description);
-    const Key &set = named.count > 0 ? named : ours;
-    const char *separator = " (";
-    for (int i = 0; i < set.count; i++) {
-      if (set.attributes[i] == tenant) continue;
-      appendStringInfo(&text, "%s%s", separator, quote_identifier(attribute_name(relid, set.attributes[i])));
-      separator = ", ";
-    }
-    if (separator[0] == ',') appendStringInfoChar(&text, ')');
-  }
+  append_delete_action(&text, relid, tenant, tuple, description, ours);
   if (form->condeferrable) appendStringInfoString(&text, " DEFERRABLE");
   if (form->condeferred) appendStringInfoString(&text, " INITIALLY DEFERRED");
   if (!compat::is_enforced(form)) {
@@ -120,13 +129,68 @@ const char *key_options(Oid relid, AttrNumber tenant, HeapTuple tuple, TupleDesc
   return text.data;
 }
 
-// Whether all columns of a key are those by which a table without tenant column looks up whose its rows are.
-bool is_looked_up(const Key &key, List *policies) {
-  Bitmapset *columns = join_columns(policies);
-  for (int i = 0; i < key.count; i++) {
-    if (!bms_is_member(key.attributes[i], columns)) return false;
+// Whether a foreign key compares columns that a lookup does, and no others.
+bool is_of_lookup(const Lookup *lookup, Oid referenced, const Key &ours, const Key &theirs) {
+  if (lookup->relid != referenced || ours.temporal) return false;
+  for (int i = 0; i < ours.count; i++) {
+    bool found = false;
+    const ListCell *mine, *other;
+    forboth(mine, lookup->ours, other, lookup->theirs) {
+      found |= lfirst_int(mine) == ours.attributes[i] && lfirst_int(other) == theirs.attributes[i];
+    }
+    if (!found) return false;
   }
   return true;
+}
+
+bool is_looked_up(const Tenancy &table, Oid referenced, const Key &ours, const Key &theirs) {
+  List *lookups = tenant_lookups(table.policies);
+  const ListCell *cell;
+  foreach (cell, lookups) {
+    if (is_of_lookup(static_cast<const Lookup *>(lfirst(cell)), referenced, ours, theirs)) return true;
+  }
+  return false;
+}
+
+// Whether a valid foreign key holds each row to the one row of the other table that a lookup finds.
+bool is_held(const Tenancy &table, const Lookup *lookup) {
+  bool held = false;
+  const auto check = [&](HeapTuple tuple, TupleDesc description) {
+    const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+    if (form->contype != CONSTRAINT_FOREIGN || !form->convalidated || !compat::is_enforced(form)) return;
+    held |= is_of_lookup(lookup, form->confrelid, read_key(tuple, Anum_pg_constraint_conkey, description),
+                         read_key(tuple, Anum_pg_constraint_confkey, description));
+  };
+  for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, table.relid,
+                   table.reader->snapshot, check);
+  return held;
+}
+
+const char *attribute_names(Oid relid, const List *attributes) {
+  StringInfoData names;
+  initStringInfo(&names);
+  const ListCell *cell;
+  foreach (cell, attributes)
+    appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+                     quote_identifier(attribute_name(relid, static_cast<AttrNumber>(lfirst_int(cell)))));
+  return names.data;
+}
+
+// A table that belongs to tenants through another: without a key a row can outlive the one that says whose it is, and
+// be the next one's.
+void check_lookups(List **faults, const Tenancy &table) {
+  List *lookups = tenant_lookups(table.policies), *told = NIL;
+  const ListCell *cell;
+  foreach (cell, lookups) {
+    const Lookup *lookup = static_cast<const Lookup *>(lfirst(cell));
+    if (is_held(table, lookup) || list_member_oid(told, lookup->relid)) continue;
+    told = lappend_oid(told, lookup->relid);
+    const char *other = relation_name(lookup->relid), *ours = attribute_names(table.relid, lookup->ours);
+    add_fault(faults, RT_RULE(no_foreign_key),
+              psprintf("its policies look up in %s whose a row is, by %s, without a valid foreign key", other, ours),
+              psprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s);", relation_name(table.relid), ours,
+                       other, attribute_names(lookup->relid, lookup->theirs)));
+  }
 }
 
 // The statement that makes a foreign key compare the tenant or, where one of the tables has no tenant column, drops it.
@@ -145,12 +209,29 @@ const char *fk_remedy(const Tenancy &table, const Tenancy &referenced, HeapTuple
 
 // Whether a foreign key compares the tenant, or a table without tenant column finds its rows' tenant by it.
 bool compares_tenant(const Tenancy &table, const Tenancy &referenced, const Key &ours, const Key &theirs) {
-  if (table.attribute == InvalidAttrNumber) return is_looked_up(ours, table.policies);
+  if (table.attribute == InvalidAttrNumber) return is_looked_up(table, referenced.relid, ours, theirs);
   if (referenced.attribute == InvalidAttrNumber) return false;
   for (int i = 0; i < ours.count && i < theirs.count; i++) {
     if (ours.attributes[i] == table.attribute && theirs.attributes[i] == referenced.attribute) return true;
   }
   return false;
+}
+
+bool has_attribute(const Key &key, AttrNumber attribute) {
+  for (int i = 0; i < key.count; i++) {
+    if (key.attributes[i] == attribute) return true;
+  }
+  return false;
+}
+
+// Whether a foreign key sets the tenant column to its default where the row goes that it refers to, or changes its key.
+bool sets_tenant(const Tenancy &table, HeapTuple tuple, TupleDesc description, const Key &ours) {
+  const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+  if (table.attribute == InvalidAttrNumber || !has_attribute(ours, table.attribute)) return false;
+  if (form->confupdtype == FKCONSTR_ACTION_SETDEFAULT) return true;
+  if (form->confdeltype != FKCONSTR_ACTION_SETDEFAULT) return false;
+  const Key named = read_key(tuple, Anum_pg_constraint_confdelsetcols, description);
+  return named.count == 0 || has_attribute(named, table.attribute);
 }
 
 void check_foreign_key(List **faults, const Tenancy &table, HeapTuple tuple, TupleDesc description) {
@@ -160,23 +241,30 @@ void check_foreign_key(List **faults, const Tenancy &table, HeapTuple tuple, Tup
   if (!keeps_tenants(referenced)) return;
   const Key ours = read_key(tuple, Anum_pg_constraint_conkey, description);
   const Key theirs = read_key(tuple, Anum_pg_constraint_confkey, description);
-  if (compares_tenant(table, referenced, ours, theirs)) return;
+  const bool compares = compares_tenant(table, referenced, ours, theirs);
+  if (compares && !sets_tenant(table, tuple, description, ours)) return;
   // Names may be others than they were, and nobody is told the remedy of what was wrong before.
   const bool is_now = table.reader->snapshot == nullptr;
   add_fault(
       faults, RT_RULE(fk_crosses),
-      psprintf("foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of other tenants",
+      psprintf(compares ? "foreign key %s to %s sets the tenant column to its default, which can be another tenant"
+                        : "foreign key %s to %s leaves the tenant column out, so that it accepts and shows keys of "
+                          "other tenants",
                quote_identifier(NameStr(form->conname)), relation_name(form->confrelid)),
       is_now ? fk_remedy(table, referenced, tuple, description, ours, theirs) : "");
 }
 
 }  // namespace
 
-void check_foreign_keys(List **faults, const Tenancy &table) {
+void check_foreign_keys(List **faults, const Tenancy &table, Oid referenced) {
+  const auto check = [&](HeapTuple tuple, TupleDesc description) {
+    const Oid other = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->confrelid;
+    if (!OidIsValid(referenced) || other == referenced) check_foreign_key(faults, table, tuple, description);
+  };
   for_catalog_rows(ConstraintRelationId, ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, table.relid,
-                   table.reader->snapshot, [&](HeapTuple tuple, TupleDesc description) {
-                     check_foreign_key(faults, table, tuple, description);
-                   });
+                   table.reader->snapshot, check);
+  const bool belongs_through_another = table.attribute == InvalidAttrNumber && !OidIsValid(table.ancestor);
+  if (belongs_through_another && !OidIsValid(referenced)) check_lookups(faults, table);
 }
 
 }  // namespace rls_tenant

@@ -6,6 +6,7 @@
 namespace rls_tenant {
 
 // Adds them to a list of Faults: the check of a foreign key asks no policy, so the key itself must compare the tenant.
-void check_foreign_keys(List **faults, const Tenancy &table);
+// referenced: those to that table only.
+void check_foreign_keys(List **faults, const Tenancy &table, Oid referenced = InvalidOid);
 
 }  // namespace rls_tenant

@@ -32,7 +32,10 @@ List *relation_faults(const Tenancy &tenancy) {
     case RELKIND_RELATION:
     case RELKIND_PARTITIONED_TABLE: {
       List *faults = table_faults(tenancy);
-      if (!keeps_tenants(tenancy)) return faults;
+      if (!keeps_tenants(tenancy)) {
+        if (tenancy.relation.has_rules) check_rule_owner(&faults, tenancy);
+        return faults;
+      }
       check_foreign_keys(&faults, tenancy);
       check_rules(&faults, tenancy);
       return faults;

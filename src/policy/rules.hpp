@@ -38,12 +38,18 @@ constexpr Rule rules[] = {
     {"writable_membership", Severity::leak, false,
      "an application role may write what a membership source reads, without a policy"},
     {"view_bypass", Severity::leak, true,
-     "a view that reads a tenant table, through any depth, as a role to which no policy applies"},
-    {"matview", Severity::leak, true, "a materialized view of tenant tables that a non-owner may read"},
+     "a view that reads a tenant table, through any depth, or a rewrite rule that reads or writes one, as a role to "
+     "which "
+     "no policy applies"},
+    {"matview", Severity::leak, true,
+     "a materialized view of tenant tables, or of a function that could read them, that a non-owner may read"},
     {"definer_function", Severity::leak, false,
      "a SECURITY DEFINER function of a role to which no policy applies names a tenant table, and an application role "
      "may execute it"},
-    {"fk_crosses", Severity::leak, true, "a foreign key between tenant tables without the tenant column"},
+    {"fk_crosses", Severity::leak, true,
+     "a foreign key between tenant tables without the tenant column, or one that sets it to its default"},
+    {"no_foreign_key", Severity::leak, true,
+     "a table that belongs to tenants through another, without a valid foreign key by the columns of its policies"},
     {"truncate_grant", Severity::leak, false,
      "TRUNCATE granted to an application role: row-level security does not apply to it"},
     {"fdw_mapping", Severity::leak, false,
@@ -99,7 +105,7 @@ constexpr Rule rules[] = {
      "rows that every tenant may read, by protect(… public_read): of which table, under which condition"},
     {"tenant_type", Severity::note, false,
      "the tenant column is none of uuid, bigint, integer, smallint, text, varchar"},
-    {"exempt_but_tenant", Severity::note, false, "an exempt table that has the tenant column"},
+    {"exempt_but_tenant", Severity::note, true, "an exempt table that has the tenant column"},
     {"pinned_context", Severity::note, false, "ALTER ROLE or ALTER DATABASE sets a context: who is pinned to what"},
     {"not_preloaded", Severity::note, false, "the library is not preloaded: until it is loaded the guard sees less"},
 };
@@ -119,10 +125,10 @@ constexpr const Rule *find_rule(const char *name) {
 }
 
 // The name of a rule, as a string; a name that is not in the list does not compile.
-#define RT_RULE(name)                                                                              \
-  ([] {                                                                                            \
-    static_assert(::rls_tenant::find_rule(#name) != nullptr, "there is no rule of that name");     \
-    return #name;                                                                                  \
+#define RT_RULE(name)                                                                          \
+  ([] {                                                                                        \
+    static_assert(::rls_tenant::find_rule(#name) != nullptr, "there is no rule of that name"); \
+    return #name;                                                                              \
   }())
 
 }  // namespace rls_tenant

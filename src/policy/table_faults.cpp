@@ -53,16 +53,27 @@ void check_row_security(List **faults, const Tenancy &table) {
   }
 }
 
-// For tables without tenant ancestor: what a parent that is not a tenant table shows, no policy of the child hides.
-void check_parents(List **faults, const Tenancy &table) {
-  if (table.parents == NIL || !table.is_tenant_table) return;
-  const Oid parent = linitial_oid(table.parents);
-  const char *detach =
-      table.relation.is_partition
-          ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(table.relid))
-          : alter(table.relid, psprintf("NO INHERIT %s", relation_name(parent)));
-  add_fault(faults, RT_RULE(unlike_parent),
-            psprintf("its rows are also read through %s, which is not a tenant table", relation_name(parent)), detach);
+// The statement that ends a relation's descent from a parent.
+const char *detach(const Tenancy &child, Oid parent) {
+  return child.relation.is_partition
+             ? psprintf("ALTER TABLE %s DETACH PARTITION %s;", relation_name(parent), relation_name(child.relid))
+             : alter(child.relid, psprintf("NO INHERIT %s", relation_name(parent)));
+}
+
+// What an ancestor that is not a tenant table shows, no policy of the table hides: be it one of several, or further up.
+void check_ancestors(List **faults, const Tenancy &table, const Tenancy &descendant) {
+  check_stack_depth();
+  const ListCell *cell;
+  foreach (cell, descendant.parents) {
+    const Tenancy &parent = tenancy_of(table.reader, lfirst_oid(cell));
+    if (keeps_tenants(parent) && !parent.should_be) {
+      check_ancestors(faults, table, parent);
+      continue;
+    }
+    add_fault(faults, RT_RULE(unlike_parent),
+              psprintf("its rows are also read through %s, which is not a tenant table", relation_name(parent.relid)),
+              detach(descendant, parent.relid));
+  }
 }
 
 // What of a policy lets other tenants' rows through.
@@ -166,11 +177,12 @@ List *table_faults(const Tenancy &table) {
                          relation.is_partition ? "partition" : "child"),
                 enable_and_force(table.relid));
     }
+    check_ancestors(&faults, table, table);
     check_policies(&faults, table);
     return faults;
   }
   if (relation.is_partition && table.policies == NIL) return NIL;  // its partitioned table answers for it
-  check_parents(&faults, table);
+  if (table.is_tenant_table) check_ancestors(&faults, table, table);
   if (relation.is_partition) return faults;
   // A table without tenant column can belong to tenants through another.
   const bool says_whose = table.attribute != InvalidAttrNumber || has_confining_policy(table);

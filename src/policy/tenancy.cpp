@@ -65,8 +65,8 @@ bool is_unprotected(const Tenancy &table, const Exemptions *exemptions) {
   const char kind = table.relation.kind;
   return exemptions != nullptr && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
          !table.is_tenant_table && !OidIsValid(table.ancestor) && table.attribute != InvalidAttrNumber &&
-         !is_exempt_for_good(exemptions, table.relid,
-                             table.policies != NIL ? RT_RULE(rls_off_with_policies) : RT_RULE(rls_off));
+         !is_exempt(exemptions, table.relid, table.policies != NIL ? RT_RULE(rls_off_with_policies) : RT_RULE(rls_off),
+                    Exempt::for_good);
 }
 
 // Finds the nearest ancestor that is a tenant table, and the attribute that says whose a row is.

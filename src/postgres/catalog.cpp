@@ -46,7 +46,9 @@ RelationRow read_class(HeapTuple tuple) {
           form->relhasrules,
           form->relhassubclass,
           form->relnatts,
-          form->relowner};
+          form->relowner,
+          form->relnamespace,
+          form->relname};
 }
 
 }  // namespace
@@ -67,6 +69,16 @@ RelationRow relation_row(Oid relid, Snapshot snapshot) {
   }
   for_catalog_rows(RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, relid, snapshot,
                    [&](HeapTuple tuple, TupleDesc) { result = read_class(tuple); });
+  return result;
+}
+
+const char *find_schema_name(Oid schema, Snapshot snapshot) {
+  if (snapshot == nullptr) return get_namespace_name(schema);
+  const char *result = nullptr;
+  for_catalog_rows(NamespaceRelationId, NamespaceOidIndexId, Anum_pg_namespace_oid, schema, snapshot,
+                   [&](HeapTuple tuple, TupleDesc) {
+                     result = pstrdup(NameStr(reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspname));
+                   });
   return result;
 }
 
@@ -134,6 +146,16 @@ Oid function_named(Oid schema, const char *name, const Oid *types, int count) {
                                      PointerGetDatum(arguments), ObjectIdGetDatum(schema));
   pfree(arguments);
   return result;
+}
+
+bool in_trusted_extension(Oid catalog, Oid object) {
+  const Oid extension = getExtensionOfObject(catalog, object);
+  if (!OidIsValid(extension)) return false;
+  Oid owner = InvalidOid;
+  for_catalog_rows(
+      ExtensionRelationId, ExtensionOidIndexId, Anum_pg_extension_oid, extension, nullptr,
+      [&](HeapTuple tuple, TupleDesc) { owner = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner; });
+  return OidIsValid(owner) && superuser_arg(owner);
 }
 
 List *parents_of(Oid relid, Snapshot snapshot) {

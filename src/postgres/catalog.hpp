@@ -53,8 +53,13 @@ struct RelationRow {
   bool has_children;  // or had once
   AttrNumber attributes;
   Oid owner;
+  Oid schema;
+  NameData name;
 };
 RelationRow relation_row(Oid relid, Snapshot snapshot = nullptr);
+
+// The name of a schema; nullptr: there is none.
+const char *find_schema_name(Oid schema, Snapshot snapshot);
 
 // The relations of these kinds (of relkind), neither temporary nor the system's.
 List *user_relations(const char *kinds);
@@ -67,6 +72,9 @@ bool is_not_null(Oid relid, AttrNumber attribute, Snapshot snapshot = nullptr);
 
 // The function of that name in that schema with arguments of these types; InvalidOid: there is none.
 Oid function_named(Oid schema, const char *name, const Oid *types, int count);
+
+// Whether an object belongs to an extension that a superuser owns. (Users can add tables to extensions of their own.)
+bool in_trusted_extension(Oid catalog, Oid object);
 
 // The direct parents of a partition or inheritance child.
 List *parents_of(Oid relid, Snapshot snapshot = nullptr);

@@ -16,4 +16,7 @@ inline const Node *strip_relabel(const Node *node) {
 // The OIDs of the relations that a tree of expressions or queries names, each once.
 List *relations_in(Node *tree);
 
+// Those of the functions that it calls, also by operators, casts and aggregates.
+List *functions_in(Node *tree);
+
 }  // namespace rls_tenant

@@ -25,7 +25,7 @@ CREATE PROCEDURE guard_committer() LANGUAGE plpgsql AS $$BEGIN CREATE TABLE guar
 CALL guard_committer();
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) CREATE TABLE guard_explained AS SELECT 1 AS id;
 CREATE FUNCTION guard_refreshed() RETURNS int LANGUAGE plpgsql AS $$BEGIN CREATE TABLE IF NOT EXISTS public.guard_made (id int); RETURN 1; END $$;
-CREATE MATERIALIZED VIEW guard_refreshing AS SELECT guard_refreshed() WITH NO DATA;
+BEGIN; SET LOCAL rls_tenant.guard = off; CREATE MATERIALIZED VIEW guard_refreshing AS SELECT guard_refreshed() WITH NO DATA; COMMIT;
 REFRESH MATERIALIZED VIEW guard_refreshing;
 DROP MATERIALIZED VIEW guard_refreshing;
 DROP FUNCTION guard_refreshed;

@@ -170,7 +170,7 @@ SELECT rls_tenant.protect_sql('public.protect_path');
 RESET search_path;
 SELECT pg_temp.shape('protect_path');
 SET ROLE regress_protect_app;
-SELECT rls_tenant.protect('protect_path');                   -- nothing to do
+SELECT rls_tenant.protect('protect_path');                   -- nothing to do, but not by others
 SELECT rls_tenant.protect('protect_path', access => 'false');
 RESET ROLE;
 

@@ -195,7 +195,7 @@ SELECT rls_tenant.protect_sql(r) FROM unnest('{part,part_1,above}'::regclass[]) 
 -- A table that belongs to tenants through one with public rows must say the tenant itself: that the row above can be read
 -- says nothing about who may read what is below, let alone write it.
 SET rls_tenant.guard = off;
-CREATE TABLE line (doc_id int NOT NULL, number int, PRIMARY KEY (doc_id, number));
+CREATE TABLE line (doc_id int REFERENCES pr.doc NOT NULL, number int, PRIMARY KEY (doc_id, number));
 ALTER TABLE line ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY line ON line USING (true);
 SELECT n, pg_temp.judge(format('ALTER POLICY line ON line USING (%s)', c), 'line') FROM (VALUES
