@@ -14,13 +14,18 @@ AS $$
     JOIN pg_roles r ON r.oid = l.login),
   granted AS MATERIALIZED (  -- logins with explicit grants
     SELECT DISTINCT l.login FROM login l WHERE l.role IN (SELECT grantee FROM tenant_grant)),
+  reaching AS MATERIALIZED (
+    -- A superuser that owns tables administers the database; that it can log in says nothing about the application.
+    SELECT a.login, bool_or(a.via = 'grant') AS by_grant
+    FROM rls_tenant.tenant_reach() a JOIN pg_roles r ON r.oid = a.role
+    WHERE a.via <> 'owner' OR NOT r.rolsuper GROUP BY a.login),
   passing AS (
     SELECT l.login, l.rolname, min(CASE WHEN l.role = l.login THEN CASE WHEN r.rolsuper THEN 'superuser'
       ELSE 'BYPASSRLS' END END) AS itself,
-      min(r.rolname) FILTER (WHERE l.role <> l.login) AS other
-    FROM login l JOIN pg_roles r ON r.oid = l.role
-    WHERE l.by_set AND (r.rolsuper OR r.rolbypassrls) AND l.login <> 10 AND l.login IN (SELECT login FROM granted)
-    GROUP BY l.login, l.rolname),
+      min(r.rolname) FILTER (WHERE l.role <> l.login) AS other, a.by_grant
+    FROM login l JOIN pg_roles r ON r.oid = l.role JOIN reaching a ON a.login = l.login
+    WHERE l.by_set AND (r.rolsuper OR r.rolbypassrls) AND l.login <> 10 AND (a.by_grant OR NOT l.rolsuper)
+    GROUP BY l.login, l.rolname, a.by_grant),
   owning AS (  -- logins that are, or can become, the owner of tenant tables
     SELECT l.login, l.rolname, t.relowner, t.owner_name, l.role = l.login AS itself, array_agg(t.oid) AS tables,
       string_agg(t.full_name, ', ' ORDER BY t.full_name) AS names,
@@ -36,8 +41,10 @@ AS $$
       JOIN LATERAL aclexplode(d.defaclacl) a
     WHERE d.defaclobjtype = 'r' AND a.grantee = 0 GROUP BY d.oid, d.defaclrole, n.nspname)
   SELECT 'bypass_login', NULL::text, 'role', '*'::name, p.rolname, quote_ident(p.rolname),
-    'it can log in, has grants on tenant tables, and ' || CASE WHEN p.itself IS NOT NULL THEN 'is ' || p.itself
-      ELSE format('can become %I, whom no policy holds', p.other) END,
+    format('it can log in, %s, and ', CASE WHEN p.by_grant THEN 'has grants on tenant tables'
+      ELSE 'reaches tenant tables as their owner or by pg_read_all_data or pg_write_all_data' END)
+      || CASE WHEN p.itself = 'BYPASSRLS' THEN 'has BYPASSRLS' WHEN p.itself IS NOT NULL THEN 'is a superuser'
+      ELSE format('can become %I, to whom no policy applies', p.other) END,
     CASE p.itself WHEN 'superuser' THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', p.rolname)
                   WHEN 'BYPASSRLS' THEN format('ALTER ROLE %I NOBYPASSRLS;', p.rolname)
                   ELSE (SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' '
@@ -120,7 +127,7 @@ AS $$
   UNION ALL
   SELECT 'guard_off', NULL, 'event trigger', '*', t.name, t.name, CASE WHEN e.evtenabled IS NULL THEN 'it is not there'
     WHEN e.evtenabled = 'D' THEN 'it is disabled' ELSE 'it does not fire always' END,
-    CASE WHEN e.evtenabled IS NULL THEN '/* create the extension anew */'
+    CASE WHEN e.evtenabled IS NULL THEN '/* drop the extension and create it again */'
       ELSE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS;', t.name) END
   FROM (VALUES ('rls_tenant_guard'::name), ('rls_tenant_guard_drop')) t(name) LEFT
     JOIN pg_event_trigger e ON e.evtname = t.name

@@ -31,7 +31,7 @@ AS $$
                          (SELECT string_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 0;',
                            i.indexrelid::regclass, a.attnum), ' ' ORDER BY a.attnum)
                           FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND i.indkey[a.attnum - 1] = 0))
-           ELSE '/* make the index anew, and SET STATISTICS 0 for the columns that are expressions, of each part of '
+           ELSE '/* make the index again, and SET STATISTICS 0 for the columns that are expressions, of each part of '
                 'it */' END AS remedy
     FROM tenant t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid
     WHERE i.indexprs IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
@@ -57,7 +57,7 @@ AS $$
       JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
     WHERE m.umuser IN (SELECT oid FROM application) OR (m.umuser = 0 AND EXISTS (SELECT FROM application)))
   SELECT 'definer_function', NULL::text, d.kind, d.nspname, d.proname, d.full_name,
-    format('it runs as %I, whom no policy holds, and names %s', pg_get_userbyid(d.proowner),
+    format('it runs as %I, to whom no policy applies, and names %s', pg_get_userbyid(d.proowner),
       string_agg(DISTINCT t.full_name, ', ')),
     format('ALTER %s %s SECURITY INVOKER;', upper(d.kind), d.full_name)
   FROM definer d JOIN tenant t ON EXISTS (SELECT FROM word w WHERE w.oid = d.oid AND w.word = lower(t.relname))
@@ -147,7 +147,7 @@ AS $$
   SELECT 'fdw_mapping', CASE WHEN NOT m.here OR r.oid IS NULL OR NOT (r.rolsuper OR r.rolbypassrls) THEN 'note'
     END, 'user mapping', '*', m.srvname, format('%s on server %I', m.usename, m.srvname),
     CASE WHEN m.here AND (r.rolsuper OR r.rolbypassrls)
-      THEN format('it leads back into this database as %I, whom no policy holds', m.remote)
+      THEN format('it leads back into this database as %I, to whom no policy applies', m.remote)
          WHEN m.here AND r.oid IS NOT NULL THEN format('it leads back into this database as %I', m.remote)
          ELSE format('it leads to the role %s elsewhere; whether policies hold it there cannot be seen from here',
            coalesce(quote_ident(m.remote), '(not named)')) END,

@@ -50,7 +50,8 @@ constexpr Rule rules[] = {
      "a user mapping of an application role to a remote role to which no policy applies; a note where that cannot be "
      "seen"},
     {"bypass_login", Severity::leak, true,
-     "a role with grants on tenant tables that can log in and bypasses policies, or can become one that does"},
+     "a role that reaches tenant tables by grants, as their owner or by predefined roles, can log in and bypasses "
+     "policies, or can become one that does"},
     {"owner_login", Severity::leak, false,
      "the application logs in as the owner of tenant tables, or can become the owner, who can disable row-level "
      "security"},

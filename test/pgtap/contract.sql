@@ -55,6 +55,7 @@ SELECT set_eq(
     ('revoke_as(oid,oid,text,text,text,boolean)', 's', true, 's', false, false, false),
     ('revoke_membership(oid,oid,oid)', 's', false, 's', false, false, false),
     ('tenant_grants()', 'v', false, 'u', false, false, false),
+    ('tenant_reach()', 'v', false, 'u', false, false, false),
     ('usual_tenant_column()', 's', false, 's', false, false, false),
     ('baseline(text)', 'v', false, 'u', false, true, false),
     ('clear_context()', 'v', false, 'u', false, false, true),
