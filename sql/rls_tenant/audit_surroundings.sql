@@ -62,9 +62,14 @@ AS $$
     format('ALTER %s %s SECURITY INVOKER;', upper(d.kind), d.full_name)
   FROM definer d JOIN tenant t ON EXISTS (SELECT FROM word w WHERE w.oid = d.oid AND w.word = lower(t.relname))
     OR (t.relname !~ '^[\w$]+$' AND strpos(d.body, t.relname) > 0)
-  WHERE (d.passes OR (NOT t.forced AND pg_has_role(d.proowner, t.relowner, 'USAGE'))) AND d.prorettype NOT
-    IN ('trigger'::regtype, 'event_trigger'::regtype)
-    AND EXISTS (SELECT FROM application a WHERE has_function_privilege(a.oid, d.oid, 'EXECUTE'))
+  WHERE (d.passes OR (NOT t.forced AND pg_has_role(d.proowner, t.relowner, 'USAGE')))
+    AND d.prorettype <> 'event_trigger'::regtype
+    -- Who makes a trigger fire needs no right to execute its function.
+    AND CASE WHEN d.prorettype = 'trigger'::regtype
+      THEN EXISTS (SELECT FROM pg_trigger g CROSS JOIN application a WHERE g.tgfoid = d.oid AND g.tgenabled <> 'D'
+        AND (has_table_privilege(a.oid, g.tgrelid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+          OR has_any_column_privilege(a.oid, g.tgrelid, 'INSERT, UPDATE')))
+      ELSE EXISTS (SELECT FROM application a WHERE has_function_privilege(a.oid, d.oid, 'EXECUTE')) END
   GROUP BY d.oid, d.kind, d.nspname, d.proname, d.full_name, d.proowner
   UNION ALL
   SELECT 'definer_search_path', NULL, d.kind, d.nspname, d.proname, d.full_name,
@@ -137,8 +142,9 @@ AS $$
     'it is marked LEAKPROOF, so that it may see rows before policies hide them',
     format('ALTER FUNCTION %s NOT LEAKPROOF;', f.oid::regprocedure)
   FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-  WHERE f.proleakproof AND f.oid >= 16384 AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'rls_tenant')
-    AND NOT rls_tenant.of_extension('pg_proc', f.oid)
+  -- What PostgreSQL marks so itself was written by transaction 1, at initdb. A change of its privileges writes it
+  -- again, too.
+  WHERE f.proleakproof AND n.nspname <> 'rls_tenant' AND (f.oid >= 16384 OR (f.xmin <> '1'::xid AND f.proacl IS NULL))
   UNION ALL
   SELECT 'expression_statistics', NULL, s.kind, t.nspname, t.relname, s.name,
     format('its statistics show values of all tenants of %s to its owner', t.full_name), s.remedy

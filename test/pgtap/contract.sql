@@ -41,6 +41,7 @@ SELECT set_eq(
     ('audit_relations()', 'v', false, 'u', false, false, false),
     ('audit_roles()', 'v', false, 'u', false, false, false),
     ('audit_rules()', 'i', false, 's', false, false, true),
+    ('audit_server_access()', 'v', false, 'u', false, false, false),
     ('audit_speed()', 'v', false, 'u', false, false, false),
     ('audit_surroundings()', 'v', false, 'u', false, false, false),
     ('audited_tables()', 'v', false, 'u', false, false, false),
