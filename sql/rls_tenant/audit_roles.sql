@@ -204,7 +204,7 @@ AS $$
       rls_tenant.grantee_name(a.grantee))
   FROM pg_parameter_acl p CROSS JOIN LATERAL aclexplode(p.paracl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
   WHERE p.parname ~ ('^(session_replication_role|event_triggers|(session|shared)_preload_libraries|'
-      'rls_tenant\.(guard|tenant_column|tenant_type|missing_context|one_tenant_per_transaction))$')
+      'rls_tenant\.(guard|tenant_column|(tenant|account|user)_type|missing_context|one_tenant_per_transaction))$')
     AND NOT coalesce(r.rolsuper, false)
   GROUP BY p.parname, r.rolname, a.grantee
   UNION ALL
