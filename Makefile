@@ -9,8 +9,9 @@ OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp src/*/*.cpp)))
 
 # The install scripts are put together from sql/rls_tenant and sql/rls_tenant_tap, in this order: what a file needs comes
 # before it. (In folders of their own, since pg_regress would take sql/context.sql for a test.)
-SQL_MODULES = context membership protect guard columns explain audit_helpers audit_relations audit_policies \
-	audit_surroundings audit_roles audit_speed audit audit_html roles all_tenants
+SQL_MODULES = context membership protect guard columns explain audit_helpers audit_reach audit_relations \
+	audit_policies audit_surroundings audit_roles audit_speed audit audit_json audit_html roles \
+	all_tenants
 TAP_MODULES = context attempts isolation checks
 DATA_built = rls_tenant--$(EXTENSION_VERSION).sql rls_tenant_tap--$(EXTENSION_VERSION).sql
 DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/updates/*.sql))

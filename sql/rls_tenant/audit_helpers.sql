@@ -1,4 +1,4 @@
--- What the parts of audit() share: which tables count, who can reach them, statements that take rights back.
+-- What the parts of audit() share: which tables count, statements that take rights back.
 
 CREATE FUNCTION rls_tenant.usual_tenant_column() RETURNS name
 LANGUAGE C STABLE PARALLEL SAFE
@@ -41,54 +41,6 @@ $$;
 REVOKE ALL ON FUNCTION rls_tenant.of_extension(regclass, oid) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.of_extension(regclass, oid) IS
   'part of audit(): whether an object belongs to an extension of a superuser''s';
-
-CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text, OUT grantor oid,
-  OUT grantable boolean) RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.audited_tables() t)
-  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
-  FROM tables JOIN pg_class c USING (oid) CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE a.grantee <> c.relowner
-  UNION
-  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
-  FROM tables JOIN pg_class c USING (oid) JOIN pg_attribute t ON t.attrelid = c.oid AND t.attacl IS NOT NULL
-  CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE a.grantee <> c.relowner
-$$;
-REVOKE ALL ON FUNCTION rls_tenant.tenant_grants() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.tenant_grants() IS
-  'part of audit(): who has which privilege on tenant tables from whom, their owners excepted; 0 is PUBLIC';
-
-CREATE FUNCTION rls_tenant.logins(OUT login oid, OUT role oid, OUT by_set boolean) RETURNS SETOF record
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-  -- Before PostgreSQL 16 every membership allows SET ROLE.
-  WITH RECURSIVE member AS MATERIALIZED (
-    SELECT m.member, m.roleid, coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) AS may_set,
-      coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit) AS inherits
-    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member),
-  reach AS (
-    SELECT r.oid AS login, r.oid AS role, true AS by_set FROM pg_roles r WHERE r.rolcanlogin
-    UNION
-    SELECT reach.login, m.roleid, reach.by_set AND m.may_set
-    FROM reach JOIN member m ON m.member = reach.role WHERE (reach.by_set AND m.may_set) OR m.inherits)
-  SELECT reach.login, reach.role, bool_or(reach.by_set) FROM reach GROUP BY 1, 2
-$$;
-REVOKE ALL ON FUNCTION rls_tenant.logins() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.logins() IS
-  'part of audit(): the roles that can log in, with each role whose rights they have, and whether they can become '
-  'it by SET ROLE';
-
-CREATE FUNCTION rls_tenant.application_roles() RETURNS SETOF oid
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH granted AS MATERIALIZED (SELECT DISTINCT g.grantee FROM rls_tenant.tenant_grants() g)
-  SELECT DISTINCT l.login
-  FROM rls_tenant.logins() l JOIN pg_roles r ON r.oid = l.login
-  WHERE NOT r.rolsuper AND (l.role IN (SELECT grantee FROM granted) OR 0 IN (SELECT grantee FROM granted))
-$$;
-REVOKE ALL ON FUNCTION rls_tenant.application_roles() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.application_roles() IS
-  'part of audit(): the roles that can log in and have privileges on tenant tables, superusers excepted';
 
 CREATE FUNCTION rls_tenant.grantee_name(role oid) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp

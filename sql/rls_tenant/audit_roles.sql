@@ -1,5 +1,40 @@
 -- Part of audit(): roles, settings and the server; pins.
 
+-- Files and programs of the server hold the rows of all tenants.
+CREATE FUNCTION rls_tenant.audit_server_access(OUT rule text, OUT severity text, OUT object_type text,
+  OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH held AS MATERIALIZED (  -- the roles of the application
+    SELECT DISTINCT l.role FROM rls_tenant.logins() l JOIN rls_tenant.application_roles() a(oid) ON a.oid = l.login)
+  SELECT 'server_access', NULL::text, 'role', '*'::name, pg_get_userbyid(m.member),
+    quote_ident(pg_get_userbyid(m.member)),
+    format('it is a member of %I, and an application role has its rights: the server''s files hold the rows of all '
+           'tenants', r.rolname),
+    string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.grantor)
+  FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN held h ON h.role = m.member
+  WHERE r.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')
+    AND r.oid IN (SELECT role FROM held)
+  GROUP BY m.member, r.rolname
+  UNION ALL
+  SELECT 'server_access', NULL, 'function', n.nspname, f.proname, f.oid::regprocedure::text,
+    format('%s may execute it: it reads or writes files of the server, or connects as the server''s user',
+      string_agg(DISTINCT rls_tenant.grantee_name(a.grantee), ', ')),
+    string_agg(DISTINCT rls_tenant.revoke_as(a.grantor, f.proowner, 'EXECUTE',
+      'FUNCTION ' || f.oid::regprocedure::text, rls_tenant.grantee_name(a.grantee), a.is_grantable), ' ')
+  FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+  CROSS JOIN LATERAL aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) a
+  WHERE f.proname IN ('pg_read_file', 'pg_read_binary_file', 'pg_ls_dir', 'lo_import', 'lo_export', 'dblink_connect_u',
+      'pg_file_write', 'pg_file_read', 'pg_file_rename', 'pg_file_unlink')
+    AND (f.oid < 16384 OR rls_tenant.of_extension('pg_proc', f.oid))
+    AND a.grantee <> f.proowner
+    AND ((a.grantee = 0 AND EXISTS (SELECT FROM held)) OR a.grantee IN (SELECT role FROM held))
+  GROUP BY f.oid, n.nspname, f.proname
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.audit_server_access() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audit_server_access() IS
+  'part of audit(): application roles that reach files and programs of the server';
+
 CREATE FUNCTION rls_tenant.audit_roles(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name,
   OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -14,13 +49,18 @@ AS $$
     JOIN pg_roles r ON r.oid = l.login),
   granted AS MATERIALIZED (  -- logins with explicit grants
     SELECT DISTINCT l.login FROM login l WHERE l.role IN (SELECT grantee FROM tenant_grant)),
+  reaching AS MATERIALIZED (
+    -- A superuser that owns tables administers the database; that it can log in says nothing about the application.
+    SELECT a.login, bool_or(a.via = 'grant') AS by_grant
+    FROM rls_tenant.tenant_reach() a JOIN pg_roles r ON r.oid = a.role
+    WHERE a.via <> 'owner' OR NOT r.rolsuper GROUP BY a.login),
   passing AS (
     SELECT l.login, l.rolname, min(CASE WHEN l.role = l.login THEN CASE WHEN r.rolsuper THEN 'superuser'
       ELSE 'BYPASSRLS' END END) AS itself,
-      min(r.rolname) FILTER (WHERE l.role <> l.login) AS other
-    FROM login l JOIN pg_roles r ON r.oid = l.role
-    WHERE l.by_set AND (r.rolsuper OR r.rolbypassrls) AND l.login <> 10 AND l.login IN (SELECT login FROM granted)
-    GROUP BY l.login, l.rolname),
+      min(r.rolname) FILTER (WHERE l.role <> l.login) AS other, a.by_grant
+    FROM login l JOIN pg_roles r ON r.oid = l.role JOIN reaching a ON a.login = l.login
+    WHERE l.by_set AND (r.rolsuper OR r.rolbypassrls) AND l.login <> 10 AND (a.by_grant OR NOT l.rolsuper)
+    GROUP BY l.login, l.rolname, a.by_grant),
   owning AS (  -- logins that are, or can become, the owner of tenant tables
     SELECT l.login, l.rolname, t.relowner, t.owner_name, l.role = l.login AS itself, array_agg(t.oid) AS tables,
       string_agg(t.full_name, ', ' ORDER BY t.full_name) AS names,
@@ -36,8 +76,10 @@ AS $$
       JOIN LATERAL aclexplode(d.defaclacl) a
     WHERE d.defaclobjtype = 'r' AND a.grantee = 0 GROUP BY d.oid, d.defaclrole, n.nspname)
   SELECT 'bypass_login', NULL::text, 'role', '*'::name, p.rolname, quote_ident(p.rolname),
-    'it can log in, has grants on tenant tables, and ' || CASE WHEN p.itself IS NOT NULL THEN 'is ' || p.itself
-      ELSE format('can become %I, whom no policy holds', p.other) END,
+    format('it can log in, %s, and ', CASE WHEN p.by_grant THEN 'has grants on tenant tables'
+      ELSE 'reaches tenant tables as their owner or by pg_read_all_data or pg_write_all_data' END)
+      || CASE WHEN p.itself = 'BYPASSRLS' THEN 'has BYPASSRLS' WHEN p.itself IS NOT NULL THEN 'is a superuser'
+      ELSE format('can become %I, to whom no policy applies', p.other) END,
     CASE p.itself WHEN 'superuser' THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', p.rolname)
                   WHEN 'BYPASSRLS' THEN format('ALTER ROLE %I NOBYPASSRLS;', p.rolname)
                   ELSE (SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' '
@@ -120,7 +162,7 @@ AS $$
   UNION ALL
   SELECT 'guard_off', NULL, 'event trigger', '*', t.name, t.name, CASE WHEN e.evtenabled IS NULL THEN 'it is not there'
     WHEN e.evtenabled = 'D' THEN 'it is disabled' ELSE 'it does not fire always' END,
-    CASE WHEN e.evtenabled IS NULL THEN '/* create the extension anew */'
+    CASE WHEN e.evtenabled IS NULL THEN '/* drop the extension and create it again */'
       ELSE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS;', t.name) END
   FROM (VALUES ('rls_tenant_guard'::name), ('rls_tenant_guard_drop')) t(name) LEFT
     JOIN pg_event_trigger e ON e.evtname = t.name
@@ -153,13 +195,34 @@ AS $$
     '/* install the latest minor release, and restart */'
   FROM rls_tenant.is_outdated(current_setting('server_version_num')::int) f WHERE f.major IS NOT NULL
   UNION ALL
-  SELECT 'replica_role_grant', NULL, 'role', '*', coalesce(r.rolname, 'PUBLIC'), rls_tenant.grantee_name(a.grantee),
-    'it may set session_replication_role, which silences triggers that do not fire always',
-    format('REVOKE %s ON PARAMETER session_replication_role FROM %s;', string_agg(a.privilege_type, ', '),
+  SELECT CASE p.parname WHEN 'session_replication_role' THEN 'replica_role_grant' ELSE 'loose_setting' END, NULL,
+    'role', '*', coalesce(r.rolname, 'PUBLIC'), rls_tenant.grantee_name(a.grantee),
+    CASE p.parname WHEN 'session_replication_role'
+      THEN 'it may set session_replication_role, which silences triggers that do not fire always'
+      ELSE format('it may set %s, on which the tenant boundary depends', p.parname) END,
+    format('REVOKE %s ON PARAMETER %s FROM %s;', string_agg(DISTINCT a.privilege_type, ', '), p.parname,
       rls_tenant.grantee_name(a.grantee))
   FROM pg_parameter_acl p CROSS JOIN LATERAL aclexplode(p.paracl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-  WHERE p.parname = 'session_replication_role' AND NOT coalesce(r.rolsuper, false)
-  GROUP BY r.rolname, a.grantee
+  WHERE p.parname ~ ('^(session_replication_role|event_triggers|(session|shared)_preload_libraries|'
+      'rls_tenant\.(guard|tenant_column|(tenant|account|user)_type|missing_context|one_tenant_per_transaction))$')
+    AND NOT coalesce(r.rolsuper, false)
+  GROUP BY p.parname, r.rolname, a.grantee
+  UNION ALL
+  SELECT 'loose_setting', NULL, CASE WHEN s.setrole <> 0 THEN 'role' ELSE 'database' END, '*', CASE WHEN s.setrole <> 0
+    THEN pg_get_userbyid(s.setrole) ELSE d.datname END,
+    concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole)::text END, 'database '
+      || d.datname),
+    format('its sessions start with %s', c.setting),
+    format('ALTER %s RESET %s;', CASE WHEN s.setrole = 0 THEN format('DATABASE %I', d.datname)
+      ELSE format('ROLE %I', pg_get_userbyid(s.setrole)) || coalesce(' IN DATABASE ' || quote_ident(d.datname), '')
+      END, split_part(c.setting, '=', 1))
+  FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase CROSS
+    JOIN LATERAL unnest(s.setconfig) c(setting)
+  WHERE c.setting ~* ('^(session_replication_role=(replica|local)|'
+      'rls_tenant\.one_tenant_per_transaction=(off|of|f|fa|fal|fals|false|n|no|0))$')
+    AND (s.setdatabase = 0 OR d.datname = current_database())
+  UNION ALL
+  SELECT * FROM rls_tenant.audit_server_access()
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.audit_roles() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit_roles() IS 'part of audit(): roles, settings and the server';

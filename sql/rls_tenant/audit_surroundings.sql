@@ -31,7 +31,7 @@ AS $$
                          (SELECT string_agg(format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 0;',
                            i.indexrelid::regclass, a.attnum), ' ' ORDER BY a.attnum)
                           FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND i.indkey[a.attnum - 1] = 0))
-           ELSE '/* make the index anew, and SET STATISTICS 0 for the columns that are expressions, of each part of '
+           ELSE '/* make the index again, and SET STATISTICS 0 for the columns that are expressions, of each part of '
                 'it */' END AS remedy
     FROM tenant t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid
     WHERE i.indexprs IS NOT NULL AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
@@ -57,14 +57,19 @@ AS $$
       JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
     WHERE m.umuser IN (SELECT oid FROM application) OR (m.umuser = 0 AND EXISTS (SELECT FROM application)))
   SELECT 'definer_function', NULL::text, d.kind, d.nspname, d.proname, d.full_name,
-    format('it runs as %I, whom no policy holds, and names %s', pg_get_userbyid(d.proowner),
+    format('it runs as %I, to whom no policy applies, and names %s', pg_get_userbyid(d.proowner),
       string_agg(DISTINCT t.full_name, ', ')),
     format('ALTER %s %s SECURITY INVOKER;', upper(d.kind), d.full_name)
   FROM definer d JOIN tenant t ON EXISTS (SELECT FROM word w WHERE w.oid = d.oid AND w.word = lower(t.relname))
     OR (t.relname !~ '^[\w$]+$' AND strpos(d.body, t.relname) > 0)
-  WHERE (d.passes OR (NOT t.forced AND pg_has_role(d.proowner, t.relowner, 'USAGE'))) AND d.prorettype NOT
-    IN ('trigger'::regtype, 'event_trigger'::regtype)
-    AND EXISTS (SELECT FROM application a WHERE has_function_privilege(a.oid, d.oid, 'EXECUTE'))
+  WHERE (d.passes OR (NOT t.forced AND pg_has_role(d.proowner, t.relowner, 'USAGE')))
+    AND d.prorettype <> 'event_trigger'::regtype
+    -- Who makes a trigger fire needs no right to execute its function.
+    AND CASE WHEN d.prorettype = 'trigger'::regtype
+      THEN EXISTS (SELECT FROM pg_trigger g CROSS JOIN application a WHERE g.tgfoid = d.oid AND g.tgenabled <> 'D'
+        AND (has_table_privilege(a.oid, g.tgrelid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+          OR has_any_column_privilege(a.oid, g.tgrelid, 'INSERT, UPDATE')))
+      ELSE EXISTS (SELECT FROM application a WHERE has_function_privilege(a.oid, d.oid, 'EXECUTE')) END
   GROUP BY d.oid, d.kind, d.nspname, d.proname, d.full_name, d.proowner
   UNION ALL
   SELECT 'definer_search_path', NULL, d.kind, d.nspname, d.proname, d.full_name,
@@ -137,8 +142,9 @@ AS $$
     'it is marked LEAKPROOF, so that it may see rows before policies hide them',
     format('ALTER FUNCTION %s NOT LEAKPROOF;', f.oid::regprocedure)
   FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-  WHERE f.proleakproof AND f.oid >= 16384 AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'rls_tenant')
-    AND NOT rls_tenant.of_extension('pg_proc', f.oid)
+  -- What PostgreSQL marks so itself was written by transaction 1, at initdb. A change of its privileges writes it
+  -- again, too.
+  WHERE f.proleakproof AND n.nspname <> 'rls_tenant' AND (f.oid >= 16384 OR (f.xmin <> '1'::xid AND f.proacl IS NULL))
   UNION ALL
   SELECT 'expression_statistics', NULL, s.kind, t.nspname, t.relname, s.name,
     format('its statistics show values of all tenants of %s to its owner', t.full_name), s.remedy
@@ -147,7 +153,7 @@ AS $$
   SELECT 'fdw_mapping', CASE WHEN NOT m.here OR r.oid IS NULL OR NOT (r.rolsuper OR r.rolbypassrls) THEN 'note'
     END, 'user mapping', '*', m.srvname, format('%s on server %I', m.usename, m.srvname),
     CASE WHEN m.here AND (r.rolsuper OR r.rolbypassrls)
-      THEN format('it leads back into this database as %I, whom no policy holds', m.remote)
+      THEN format('it leads back into this database as %I, to whom no policy applies', m.remote)
          WHEN m.here AND r.oid IS NOT NULL THEN format('it leads back into this database as %I', m.remote)
          ELSE format('it leads to the role %s elsewhere; whether policies hold it there cannot be seen from here',
            coalesce(quote_ident(m.remote), '(not named)')) END,

@@ -39,13 +39,12 @@ constexpr Rule rules[] = {
      "an application role may write what a membership source reads, without a policy"},
     {"view_bypass", Severity::leak, true,
      "a view that reads a tenant table, through any depth, or a rewrite rule that reads or writes one, as a role to "
-     "which "
-     "no policy applies"},
+     "which no policy applies"},
     {"matview", Severity::leak, true,
      "a materialized view of tenant tables, or of a function that could read them, that a non-owner may read"},
     {"definer_function", Severity::leak, false,
      "a SECURITY DEFINER function of a role to which no policy applies names a tenant table, and an application role "
-     "may execute it"},
+     "may execute it, or fires it as a trigger"},
     {"fk_crosses", Severity::leak, true,
      "a foreign key between tenant tables without the tenant column, or one that sets it to its default"},
     {"no_foreign_key", Severity::leak, true,
@@ -56,7 +55,10 @@ constexpr Rule rules[] = {
      "a user mapping of an application role to a remote role to which no policy applies; a note where that cannot be "
      "seen"},
     {"bypass_login", Severity::leak, true,
-     "a role with grants on tenant tables that can log in and bypasses policies, or can become one that does"},
+     "a role that reaches tenant tables by grants, as their owner or by predefined roles, can log in and bypasses "
+     "policies, or can become one that does"},
+    {"server_access", Severity::leak, false,
+     "an application role may read or write files of the server, or run programs there"},
     {"owner_login", Severity::leak, false,
      "the application logs in as the owner of tenant tables, or can become the owner, who can disable row-level "
      "security"},
@@ -82,13 +84,16 @@ constexpr Rule rules[] = {
     {"references_grant", Severity::risk, false, "REFERENCES granted to an application role"},
     {"trigger_grant", Severity::risk, false, "TRIGGER granted to an application role"},
     {"leakproof_function", Severity::risk, false,
-     "a function of a user's marked LEAKPROOF: it may be asked before the policies"},
+     "a function marked LEAKPROOF that PostgreSQL does not mark so: it may be asked before the policies"},
     {"expression_statistics", Severity::risk, false,
      "statistics on an expression of a tenant table, which its owner reads for all tenants"},
     {"public_grant", Severity::risk, false, "a tenant table granted to PUBLIC, or default privileges that do so"},
     {"guard_off", Severity::risk, false,
      "the guard is off or only warns, for all or for some role, or its event triggers do not fire"},
     {"replica_role_grant", Severity::risk, false, "a role that is not a superuser may set session_replication_role"},
+    {"loose_setting", Severity::risk, false,
+     "a role that is not a superuser was granted a setting on which the boundary depends, or ALTER ROLE or ALTER "
+     "DATABASE loosens one"},
     {"loose_pin", Severity::risk, false,
      "a pinned login that was granted SET on the setting: it can move its pin from a database where the library is "
      "not loaded"},

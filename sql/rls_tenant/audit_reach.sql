@@ -1,0 +1,73 @@
+-- Part of audit(): who can reach a tenant table, and how. All rules about roles ask here.
+
+CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text, OUT grantor oid,
+  OUT grantable boolean) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.audited_tables() t)
+  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
+  FROM tables JOIN pg_class c USING (oid) CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE a.grantee <> c.relowner
+  UNION
+  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
+  FROM tables JOIN pg_class c USING (oid) JOIN pg_attribute t ON t.attrelid = c.oid AND t.attacl IS NOT NULL
+  CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE a.grantee <> c.relowner
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.tenant_grants() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.tenant_grants() IS
+  'part of audit(): who has which privilege on tenant tables from whom, their owners excepted; 0 is PUBLIC';
+
+CREATE FUNCTION rls_tenant.logins(OUT login oid, OUT role oid, OUT by_set boolean) RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  -- Before PostgreSQL 16 every membership allows SET ROLE, and whether it is inherited is the member's own matter. The
+  -- owner of the database is a member of pg_database_owner without a row that says so.
+  WITH RECURSIVE member AS MATERIALIZED (
+    SELECT m.member, m.roleid, coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) AS may_set,
+      coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit) AS inherits
+    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+    UNION ALL
+    SELECT d.datdba, 'pg_database_owner'::regrole, true,
+      r.rolinherit OR current_setting('server_version_num')::int >= 160000
+    FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = current_database()),
+  reach AS (
+    SELECT r.oid AS login, r.oid AS role, true AS by_set FROM pg_roles r WHERE r.rolcanlogin
+    UNION
+    SELECT reach.login, m.roleid, reach.by_set AND m.may_set
+    FROM reach JOIN member m ON m.member = reach.role WHERE (reach.by_set AND m.may_set) OR m.inherits)
+  SELECT reach.login, reach.role, bool_or(reach.by_set) FROM reach GROUP BY 1, 2
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.logins() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.logins() IS
+  'part of audit(): the roles that can log in, with each role whose rights they have, and whether they can become '
+  'it by SET ROLE';
+
+CREATE FUNCTION rls_tenant.tenant_reach(OUT login oid, OUT role oid, OUT by_set boolean, OUT via text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH able(role, via) AS MATERIALIZED (
+    SELECT DISTINCT g.grantee, 'grant' FROM rls_tenant.tenant_grants() g
+    UNION ALL
+    SELECT DISTINCT c.relowner, 'owner' FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation
+    UNION ALL
+    SELECT r.oid, 'all data' FROM pg_roles r
+    WHERE r.rolname IN ('pg_read_all_data', 'pg_write_all_data') AND EXISTS (SELECT FROM rls_tenant.audited_tables()))
+  SELECT l.login, l.role, l.by_set, a.via FROM rls_tenant.logins() l JOIN able a ON a.role = l.role
+  UNION ALL
+  SELECT r.oid, 0, false, 'grant' FROM pg_roles r WHERE r.rolcanlogin AND EXISTS (SELECT FROM able WHERE role = 0)
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.tenant_reach() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.tenant_reach() IS
+  'part of audit(): the roles that can log in and reach a tenant table, by which of their roles (0 is PUBLIC) and how: '
+  'grant, owner, all data (pg_read_all_data, pg_write_all_data)';
+
+CREATE FUNCTION rls_tenant.application_roles() RETURNS SETOF oid
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  -- An owner that logs in itself is the subject of owner_login.
+  SELECT DISTINCT a.login FROM rls_tenant.tenant_reach() a JOIN pg_roles r ON r.oid = a.login
+  WHERE NOT r.rolsuper AND NOT (a.via = 'owner' AND a.role = a.login)
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.application_roles() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.application_roles() IS
+  'part of audit(): the roles that can log in and reach tenant tables, superusers and owners themselves excepted';

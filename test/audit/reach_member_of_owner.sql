@@ -1,0 +1,10 @@
+-- The same for a member of the owner, who has the rights of the owner without a grant.
+-- expect: leak definer_function function public.number_of_orders()
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid);
+SELECT rls_tenant.protect('orders');
+RESET ROLE;
+GRANT owner TO app;
+CREATE FUNCTION number_of_orders() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  RETURN (SELECT count(*) FROM orders);
+END $$;
