@@ -28,7 +28,7 @@ AS $$
       SELECT e.reason FROM rls_tenant.exemption e
       WHERE e.schema_name = f.schema_name AND f.object_name LIKE e.relation_pattern
         AND (f.rule = ANY (e.rules) OR (e.rules IS NULL AND f.rule NOT
-          IN ('exempt_but_tenant', 'writable_membership', 'membership_index')))
+          IN ('exempt_but_tenant', 'fk_from_exempt', 'writable_membership', 'membership_index')))
       ORDER BY e.relation_pattern LIMIT 1) e ON true
     WHERE f.schema_name = '*' OR f.schema_name LIKE $1)
   SELECT CASE WHEN j.reason IS NULL THEN j.own_severity ELSE 'accepted' END, j.rule, j.object_type, j.object,

@@ -1,12 +1,16 @@
 -- Part of audit(): roles, settings and the server; pins.
 
--- Files and programs of the server hold the rows of all tenants.
+-- Files, programs and the log of the server hold the rows of all tenants, and so do TOAST tables, which have no
+-- policies; who hands out roles can take one that bypasses policies.
 CREATE FUNCTION rls_tenant.audit_server_access(OUT rule text, OUT severity text, OUT object_type text,
   OUT schema_name name, OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH held AS MATERIALIZED (  -- the roles of the application
-    SELECT DISTINCT l.role FROM rls_tenant.logins() l JOIN rls_tenant.application_roles() a(oid) ON a.oid = l.login)
+    SELECT l.role, bool_or(l.by_set) AS by_set
+    FROM rls_tenant.logins() l JOIN rls_tenant.application_roles() a(oid) ON a.oid = l.login GROUP BY l.role),
+  owner AS MATERIALIZED (
+    SELECT DISTINCT c.relowner AS role FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation)
   SELECT 'server_access', NULL::text, 'role', '*'::name, pg_get_userbyid(m.member),
     quote_ident(pg_get_userbyid(m.member)),
     format('it is a member of %I, and an application role has its rights: the server''s files hold the rows of all '
@@ -30,10 +34,47 @@ AS $$
     AND a.grantee <> f.proowner
     AND ((a.grantee = 0 AND EXISTS (SELECT FROM held)) OR a.grantee IN (SELECT role FROM held))
   GROUP BY f.oid, n.nspname, f.proname
+  UNION ALL
+  SELECT 'replication_login', NULL, 'role', '*', r.rolname, quote_ident(r.rolname),
+    'it has REPLICATION, and an application role is it or can become it: a replication slot shows the rows of all '
+    'tenants', format('ALTER ROLE %I NOREPLICATION;', r.rolname)
+  FROM pg_roles r JOIN held h ON h.role = r.oid AND h.by_set WHERE r.rolreplication AND NOT r.rolsuper
+  UNION ALL
+  SELECT 'toast_access', NULL, 'role', '*', pg_get_userbyid(m.member), quote_ident(pg_get_userbyid(m.member)),
+    'it is a member of pg_read_all_data, and an application role has its rights: TOAST tables have no policies',
+    string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.grantor)
+  FROM pg_auth_members m JOIN held h ON h.role = m.member
+  WHERE m.roleid = 'pg_read_all_data'::regrole AND m.roleid IN (SELECT role FROM held)
+  GROUP BY m.member
+  UNION ALL
+  SELECT 'toast_access', NULL, 'schema', '*', n.nspname, n.nspname,
+    format('%s has USAGE on it: the owner of a tenant table reads its TOAST table, which has no policies',
+      string_agg(DISTINCT rls_tenant.grantee_name(a.grantee), ', ')),
+    string_agg(DISTINCT rls_tenant.revoke_as(a.grantor, n.nspowner, 'USAGE', 'SCHEMA pg_toast',
+      rls_tenant.grantee_name(a.grantee), a.is_grantable), ' ')
+  FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+  WHERE n.nspname = 'pg_toast' AND a.privilege_type = 'USAGE' AND a.grantee <> n.nspowner
+    AND NOT coalesce(r.rolsuper, false) AND (EXISTS (SELECT FROM held) OR EXISTS (SELECT FROM owner))
+  GROUP BY n.oid, n.nspname
+  UNION ALL
+  SELECT 'role_admin', NULL, 'role', '*', r.rolname, quote_ident(r.rolname),
+    'it has CREATEROLE, and an application role is it or can become it: it can grant itself any role that is not a '
+    'superuser', format('ALTER ROLE %I NOCREATEROLE;', r.rolname)
+  FROM pg_roles r JOIN held h ON h.role = r.oid AND h.by_set
+  WHERE r.rolcreaterole AND NOT r.rolsuper AND current_setting('server_version_num')::int < 160000
+  UNION ALL
+  SELECT 'role_admin', NULL, 'role', '*', pg_get_userbyid(m.member), quote_ident(pg_get_userbyid(m.member)),
+    format('it may grant %I, %s, and an application role has its rights', r.rolname,
+      CASE WHEN r.rolsuper OR r.rolbypassrls THEN 'to whom no policy applies' ELSE 'who owns tenant tables' END),
+    string_agg(regexp_replace(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), '^REVOKE ',
+      'REVOKE ADMIN OPTION FOR '), ' ' ORDER BY m.grantor)
+  FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN held h ON h.role = m.member
+  WHERE m.admin_option AND (r.rolsuper OR r.rolbypassrls OR r.oid IN (SELECT role FROM owner))
+  GROUP BY m.member, r.rolname, r.rolsuper, r.rolbypassrls
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.audit_server_access() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit_server_access() IS
-  'part of audit(): application roles that reach files and programs of the server';
+  'part of audit(): application roles that reach what holds the rows of all tenants, or other roles';
 
 CREATE FUNCTION rls_tenant.audit_roles(OUT rule text, OUT severity text, OUT object_type text, OUT schema_name name,
   OUT object_name name, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record

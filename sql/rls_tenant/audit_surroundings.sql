@@ -93,6 +93,15 @@ AS $$
     AND NOT rls_tenant.of_extension('pg_class', c.oid)
   GROUP BY r.oid, r.rulename, n.nspname, c.relname
   UNION ALL
+  SELECT 'fk_from_exempt', NULL, 'table', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),
+    format('foreign key %I tells whether rows of %s exist, whoever''s they are', f.conname, t.full_name),
+    '/* give the table the tenant column, and the key with it; or drop the key */'
+  FROM pg_constraint f JOIN tenant t ON t.oid = f.confrelid JOIN pg_class c ON c.oid = f.conrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE f.contype = 'f' AND f.conparentid = 0 AND c.oid NOT IN (SELECT oid FROM tenant)
+    AND c.oid NOT IN (SELECT s.relation::oid FROM rls_tenant.membership_source s)
+    AND EXISTS (SELECT FROM application a WHERE has_any_column_privilege(a.oid, c.oid, 'INSERT, UPDATE'))
+  UNION ALL
   SELECT 'unique_oracle', NULL, 'table', u.nspname, u.relname, u.full_name,
     format('%s leaves %I out: a refused row tells of another tenant''s',
       coalesce('constraint ' || quote_ident(u.conname), 'index ' || quote_ident(u.index_name)), u.tenant_column),

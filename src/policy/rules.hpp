@@ -57,6 +57,12 @@ constexpr Rule rules[] = {
     {"bypass_login", Severity::leak, true,
      "a role that reaches tenant tables by grants, as their owner or by predefined roles, can log in and bypasses "
      "policies, or can become one that does"},
+    {"replication_login", Severity::leak, false,
+     "an application role has REPLICATION: the log shows the rows of all tenants"},
+    {"toast_access", Severity::leak, false,
+     "an application role or an owner may read TOAST tables, which have no policies"},
+    {"role_admin", Severity::leak, false,
+     "an application role may grant itself a role that bypasses policies or owns tenant tables"},
     {"server_access", Severity::leak, false,
      "an application role may read or write files of the server, or run programs there"},
     {"owner_login", Severity::leak, false,
@@ -79,6 +85,9 @@ constexpr Rule rules[] = {
     {"definer_search_path", Severity::risk, false,
      "a SECURITY DEFINER function without search_path, or one that does not end in pg_temp"},
     {"rule_rewrite", Severity::risk, true, "a rewrite rule on a tenant table, or one that touches a tenant table"},
+    {"fk_from_exempt", Severity::risk, false,
+     "a foreign key of a table without tenants to a tenant table, which an application role may write: it "
+     "tells of other tenants' keys"},
     {"unique_oracle", Severity::risk, false,
      "a unique or exclusion constraint without the tenant column: it tells of other tenants' keys"},
     {"references_grant", Severity::risk, false, "REFERENCES granted to an application role"},

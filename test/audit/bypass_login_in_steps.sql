@@ -1,4 +1,5 @@
 -- Without a grant of their own: over a role that cannot log in to an owner with BYPASSRLS, by a predefined role, as owner.
+-- expect: leak toast_access role backup
 -- expect: leak bypass_login role app
 -- expect: leak bypass_login role backup
 -- expect: leak bypass_login role migrator
