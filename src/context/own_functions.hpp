@@ -31,7 +31,7 @@ bool was_membership_check(Oid function);
 struct PlanReads {
   SettingSet settings;
   bool memberships;
-  bool constants;  // it is marked: it holds values
+  bool constants;      // it is marked: it holds values
   bool other_context;  // it holds what was read in a context of a function's own
 };
 PlanReads what_plan_reads(const PlannedStmt *plan);

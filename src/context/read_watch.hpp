@@ -1,5 +1,5 @@
-// What is read while a plan is made. The planner evaluates functions that are labelled IMMUTABLE, and puts their results
-// into the plan: where such a function reads the context, the plan holds for that context alone.
+// What is read while a plan is made. The planner evaluates functions that are labelled IMMUTABLE, and puts their
+// results into the plan: where such a function reads the context, the plan holds for that context alone.
 #pragma once
 
 #include "context/context.hpp"

@@ -171,8 +171,8 @@ void mark_reads(PlannedStmt *plan, SettingSet read) {
     const bool without_value = now == nullptr && missing_context_raises();
     if (!without_value && !is_planned(state, now)) begin_generation(&state, now);
     const bool passing = without_value || setting == Setting::user || is_expression(plan);
-    add_plan_mark(&plan->invalItems, {setting, passing ? Lifetime::for_statement : Lifetime::kept,
-                                      without_value ? 0 : state.generation});
+    add_plan_mark(&plan->invalItems,
+                  {setting, passing ? Lifetime::for_statement : Lifetime::kept, without_value ? 0 : state.generation});
     state.live = true;
     if (passing) state.passing = may_keep_passing_plans = true;
   }

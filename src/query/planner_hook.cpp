@@ -72,8 +72,7 @@ PlannedStmt *plan_query(Query *query, const char *text, int options, ParamListIn
   List *marks = NIL;
   shorten_query(query, lifetime_of(query, parameters), &marks);
   PlannedStmt *volatile made = nullptr;
-  const SettingSet read =
-      watch_reads([&] { made = plan_with_estimates(next, query, text, options, parameters); });
+  const SettingSet read = watch_reads([&] { made = plan_with_estimates(next, query, text, options, parameters); });
   PlannedStmt *plan = made;
   plan->invalItems = list_concat(plan->invalItems, marks);
   if (read != 0) mark_reads(plan, read);

@@ -170,7 +170,7 @@ sub test_options {
       $admin->do("ALTER ROLE app SET rls_tenant.$name = '$value'") if $set eq 'set by a DBA';
       is(value(fresh_with('SELECT * FROM rls_tenant.current_context()'), "SHOW rls_tenant.$name"),
         $set eq 'not set' ? $default : $value, "$how, $name, $set: without an option it has its value");
-      my $refusal = $how eq 'shared_preload_libraries' ? qr/permission denied to set parameter "rls_tenant.$name"/
+      my $refusal = $how eq 'shared_preload_libraries' ? qr/permission denied to set parameter "rls_tenant.$name"/i
         : qr/rls_tenant\.$name cannot be set by a connection option/;
       for my $written ("rls_tenant.$name", "RLS_Tenant.\u$name") {
         my $session = eval { fresh(options => "-c $written=$default") };
