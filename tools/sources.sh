@@ -29,6 +29,6 @@ get_sources() {
     exit 1
   ) >"$directory/apt.log" 2>&1 || { cat "$directory/apt.log" >&2; die "apt-get could not get them"; }
   tar -xf "$directory"/*.orig.tar.* -C "$directory"
-  rm -rf "$directory"/apt "$directory"/*.tar.*
+  rm -rf "$directory"/apt "$directory"/*.tar.* "$directory"/*.dsc
   echo "$directory"/postgresql-*/
 }

@@ -5,6 +5,7 @@
 CONTRIB=(btree_gist citext file_fdw hstore pg_stat_statements pgcrypto postgres_fdw spi)
 
 # What building takes (neither JIT nor readline, which no test needs), and what the parts take.
+# shellcheck disable=SC2034  # for test/hard
 TOOLS=(gcc g++ make bison flex perl pkg-config libicu-dev valgrind python3-psycopg2 sqlsmith postgresql-common
   libtap-parser-sourcehandler-pgtap-perl libdbd-pg-perl)
 
