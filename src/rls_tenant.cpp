@@ -18,6 +18,7 @@
 extern "C" {
 __attribute__((visibility("default"))) const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME();
 RT_MODULE_MAGIC;
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the name is PostgreSQL's
 __attribute__((visibility("default"))) void _PG_init();
 }
 

@@ -147,6 +147,7 @@ bool canonical_text(std::optional<IdType> type, ContextValue *value, char **newv
   } else {
     return true;
   }
+  // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a text there is neither a uuid nor a bigint
   if (strcmp(text, *newval) == 0) return true;
   const size_t length = strlen(text);
   char *canonical = static_cast<char *>(allocate_for_setting(length + 1));

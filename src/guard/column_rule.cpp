@@ -102,7 +102,7 @@ RuleFault read_columns(Relation relation, List *names, ColumnRule *rule) {
   const ListCell *cell;
   foreach (cell, names) {
     const char *name = static_cast<const char *>(lfirst(cell));
-    RestrictedColumn column;
+    RestrictedColumn column{};
     const RuleFault fault = find_column(relation, name, &column);
     if (fault.detail != nullptr) return fault;
     for (int i = 0; i < rule->count; i++) {
