@@ -307,6 +307,7 @@ Source *find_source(const char *name) {
     }
     Source *source = nullptr;
     while_busy([&] { source = read_source(row); });
+    if (source == nullptr) pg_unreachable();  // read_source() gives one or raises, which analysers cannot see
     // Something changed meanwhile: read again; where that does not end, use this reading for one lookup.
     if (before != invalidations) {
       if (attempt < 5) {
@@ -323,7 +324,11 @@ Source *find_source(const char *name) {
 }
 
 bool is_known(const char *name) { return *link_of(name) != nullptr; }
-bool is_ready(const char *name) { return is_known(name) && (*link_of(name))->valid; }
+
+bool is_ready(const char *name) {
+  const Source *source = *link_of(name);
+  return source != nullptr && source->valid;
+}
 
 const Source *known_sources() { return sources; }
 
