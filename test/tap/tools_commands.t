@@ -51,7 +51,8 @@ for my $table ('bill', 'parted', 'parted_1', 'country') {
     "ALTER TABLE $table ALTER COLUMN $column SET STATISTICS 10",
     ($table eq 'bill' ? ('ALTER TABLE bill ALTER COLUMN n TYPE bigint', 'ALTER TABLE bill SET UNLOGGED', 'ALTER TABLE bill SET LOGGED') : ()),
     ($table eq 'parted_1' ? () : ("ALTER TABLE $table ADD COLUMN extra uuid DEFAULT gen_random_uuid()", "ALTER TABLE $table DROP COLUMN extra")),
-    "ALTER TABLE $table RENAME TO renamed", "ALTER TABLE renamed RENAME TO $table",
+    # A new name would bring an exempt table out of its exemption.
+    ($table eq 'country' ? () : ("ALTER TABLE $table RENAME TO renamed", "ALTER TABLE renamed RENAME TO $table")),
     "COMMENT ON TABLE $table IS 'nothing'", "CREATE STATISTICS more_statistics ON $column, ctid FROM $table",
   );
   $commands[-1] = $table eq 'country' ? 'CREATE STATISTICS more_statistics ON code, name FROM country'
