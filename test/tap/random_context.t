@@ -602,13 +602,13 @@ my %steps;
   attempt => [4, sub {
     return if $parallel;
     my ($id, $fail) = (pick(@tenants), rand() < 0.5);
-    my ($values, $bindings, $touches) = ({%value}, {map { $_ => {%{$bound{$_}}} } keys %bound}, {%touched});
+    my ($values, $touches) = ({%value}, {%touched});
     load();
     my $refused = model_set_context($id, undef) || model_read('tenant');
     if ($refused || $fail) {
       %value = %$values;
       %touched = %$touches;
-      %bound = %$bindings if $refused;
+      forget_undone();
     }
     expect(model_read('tenant'), text_of(now('tenant')), "SELECT attempt('$id', " . ($fail ? 'true' : 'false') . ')');
   }],
