@@ -32,7 +32,8 @@ Running *running = nullptr;  // the innermost
 SettingSet settings_set() {
   SettingSet result = 0;
   for (Setting setting : all_settings) {
-    if (present_context(setting) != nullptr || is_bound(setting)) result |= setting_bit(setting);
+    if (present_context(setting) != nullptr || (one_tenant_per_transaction() && is_bound(setting)))
+      result |= setting_bit(setting);
   }
   return result;
 }
