@@ -27,13 +27,11 @@ struct Running {
 };
 Running *running = nullptr;  // the innermost
 
-// Workers read for themselves and cannot tell their leader, so a parallel plan reads whatever is set, and whatever the
-// transaction is bound to: a value that was taken back since must not be read by workers, either.
+// Workers read for themselves and cannot tell their leader, so a parallel plan reads whatever is set.
 SettingSet settings_set() {
   SettingSet result = 0;
   for (Setting setting : all_settings) {
-    if (present_context(setting) != nullptr || (one_tenant_per_transaction() && is_bound(setting)))
-      result |= setting_bit(setting);
+    if (present_context(setting) != nullptr) result |= setting_bit(setting);
   }
   return result;
 }
