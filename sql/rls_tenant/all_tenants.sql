@@ -38,11 +38,11 @@ COMMENT ON COLUMN rls_tenant.tenant_run_step.row_count IS 'how many rows the sta
 COMMENT ON COLUMN rls_tenant.tenant_run_step.sqlstate IS 'the error''s SQLSTATE; NULL: it is done';
 COMMENT ON COLUMN rls_tenant.tenant_run_step.error IS 'the error''s message';
 COMMENT ON COLUMN rls_tenant.tenant_run_step.finished_at IS 'when';
+
 ALTER TABLE rls_tenant.tenant_run ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE rls_tenant.tenant_run_step ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 CREATE POLICY own_runs ON rls_tenant.tenant_run USING (run_by = current_user);
-
 CREATE POLICY own_runs ON rls_tenant.tenant_run_step USING (run_by = current_user);
 COMMENT ON POLICY own_runs ON rls_tenant.tenant_run IS 'a role has its own runs';
 COMMENT ON POLICY own_runs ON rls_tenant.tenant_run_step IS 'a role has its own runs';
@@ -50,9 +50,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON rls_tenant.tenant_run, rls_tenant.tenant
 
 -- For everybody: policies show a role its own runs.
 CREATE FUNCTION rls_tenant.tenant_runs(OUT run_by name, OUT run text, OUT started_at timestamptz, OUT tenants bigint,
-  OUT done bigint, OUT failed bigint,
-  OUT row_count bigint, OUT last_at timestamptz, OUT tenants_per_second numeric,
-    OUT statement text) RETURNS SETOF record
+  OUT done bigint, OUT failed bigint, OUT row_count bigint, OUT last_at timestamptz, OUT tenants_per_second numeric,
+  OUT statement text) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT r.run_by, r.run, r.started_at, r.tenants, s.done, s.failed, s.row_count, s.last_at,
@@ -72,8 +71,7 @@ COMMENT ON FUNCTION rls_tenant.tenant_runs() IS
 -- itself in each of its transactions, but for what the caller gave. Types are qualified, since they are looked up
 -- before. The role is taken only for the tenant's statement, since runs belong to the caller.
 CREATE PROCEDURE rls_tenant.for_each_tenant(tenants_query text, statement text, run text DEFAULT NULL,
-  on_error text DEFAULT 'stop',
-  as_role name DEFAULT NULL)
+  on_error text DEFAULT 'stop', as_role name DEFAULT NULL)
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
@@ -101,8 +99,8 @@ BEGIN
   PERFORM pg_catalog.set_config('search_path', own_path, true);
   IF $1 IS NULL OR $2 IS NULL OR $4 IS NULL OR $3 = '' THEN
     RAISE EXCEPTION 'for_each_tenant() needs a query for the tenants and a statement'
-      USING ERRCODE = 'null_value_not_allowed', DETAIL =
-        'One of them or on_error is NULL, or the run''s name is empty.',
+      USING ERRCODE = 'null_value_not_allowed',
+        DETAIL = 'One of them or on_error is NULL, or the run''s name is empty.',
         HINT = 'CALL rls_tenant.for_each_tenant(''SELECT id FROM tenant'', ''UPDATE invoice SET total = net + tax'');';
   ELSIF $4 NOT IN ('stop', 'continue') THEN
     RAISE EXCEPTION 'on_error cannot be "%"', $4
@@ -116,15 +114,15 @@ BEGIN
     RAISE EXCEPTION 'row-level security does not hold for role "%"', worker
       USING ERRCODE = 'object_not_in_prerequisite_state',
         DETAIL = 'The statement would work on the rows of all tenants each time.',
-        HINT = 'Name a role that policies hold: as_role => ''tenant_worker''. Or run the statement once, without '
-               'for_each_tenant().';
+        HINT = 'Name a role that policies hold: as_role => ''tenant_worker''. '
+               'Or run the statement once, without for_each_tenant().';
   END IF;
   SELECT r.statement INTO known FROM rls_tenant.tenant_run r WHERE (r.run_by, r.run) = (current_user, run_name);
   IF known <> $2 THEN
     RAISE EXCEPTION 'run "%" was begun with another statement', run_name
       USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = pg_catalog.format('It was: %s', known),
-        HINT = pg_catalog.format('Name another run, or forget this one: DELETE FROM rls_tenant.tenant_run WHERE run = '
-                                 '%L;', run_name);
+        HINT = pg_catalog.format(
+          'Name another run, or forget this one: DELETE FROM rls_tenant.tenant_run WHERE run = %L;', run_name);
   END IF;
   PERFORM pg_catalog.set_config('search_path', caller_path, true);
   EXECUTE pg_catalog.format('SELECT pg_catalog.array_agg(t.tenant ORDER BY t.number) FROM (
@@ -152,9 +150,9 @@ BEGIN
     -- Whoever runs this at the same time waits here until the tenant is done, and then passes it over.
     INSERT INTO rls_tenant.tenant_run_step (run, tenant)
     SELECT r.run, current_one FROM rls_tenant.tenant_run r
-      WHERE (r.run_by, r.run) = (current_user, run_name) FOR KEY SHARE
+    WHERE (r.run_by, r.run) = (current_user, run_name) FOR KEY SHARE
     ON CONFLICT (run_by, run, tenant) DO UPDATE SET sqlstate = NULL, error = NULL, row_count = NULL
-      WHERE tenant_run_step.sqlstate IS NOT NULL;
+    WHERE tenant_run_step.sqlstate IS NOT NULL;
     IF NOT FOUND THEN
       IF NOT EXISTS (SELECT FROM rls_tenant.tenant_run r WHERE (r.run_by, r.run) = (current_user, run_name)) THEN
         RAISE EXCEPTION 'run "%" is over', run_name
@@ -196,10 +194,10 @@ BEGIN
       touched := touched + coalesce(affected, 0);
     ELSIF $4 = 'stop' THEN
       RAISE EXCEPTION 'the statement failed for tenant "%": %', current_one, message
-        USING ERRCODE = state, DETAIL = pg_catalog.format('%s of %s tenants are done, and stay so.', already + done,
-          total),
-          HINT = 'Mend the cause and call it again in the same way: it goes on here. Or pass such tenants over: '
-                 'on_error => ''continue''.';
+        USING ERRCODE = state,
+          DETAIL = pg_catalog.format('%s of %s tenants are done, and stay so.', already + done, total),
+          HINT = 'Mend the cause and call it again in the same way: it goes on here. '
+                 'Or pass such tenants over: on_error => ''continue''.';
     ELSE
       failed := failed + 1;
       RAISE WARNING 'the statement failed for tenant "%": %', current_one, message;
@@ -213,13 +211,14 @@ BEGIN
   END LOOP;
 
   RAISE NOTICE '% of % tenants done, % failed, % rows, % a second', already + done, total, failed, touched,
-    pg_catalog.round((done / greatest(extract(epoch FROM pg_catalog.clock_timestamp() - started),
-      0.001))::pg_catalog.numeric, 1);
+    pg_catalog.round((done
+      / greatest(extract(epoch FROM pg_catalog.clock_timestamp() - started), 0.001))::pg_catalog.numeric, 1);
   IF failed > 0 THEN
     RAISE EXCEPTION 'the statement failed for % of % tenants', failed, total
       USING ERRCODE = 'raise_exception', DETAIL = 'The others are done, and stay so.',
-        HINT = pg_catalog.format('SELECT tenant, error FROM rls_tenant.tenant_run_step WHERE run = %L AND sqlstate IS '
-                                 'NOT NULL; then call it again in the same way: it tries these anew.', run_name);
+        HINT = pg_catalog.format(
+          'SELECT tenant, error FROM rls_tenant.tenant_run_step WHERE run = %L AND sqlstate IS NOT NULL; '
+          'then call it again in the same way: it tries these anew.', run_name);
   END IF;
   -- A run without a name is over, and the next call of it begins anew.
   IF $3 IS NULL THEN

@@ -7,16 +7,16 @@ REVOKE ALL ON FUNCTION rls_tenant.usual_tenant_column() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.usual_tenant_column() IS
   'part of audit(): rls_tenant.tenant_column, also where the library was not loaded before';
 
-CREATE FUNCTION rls_tenant.relation_findings(OUT relation regclass, OUT rule text, OUT detail text,
-  OUT remedy text) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.relation_findings(OUT relation regclass, OUT rule text, OUT detail text, OUT remedy text)
+RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_relation_findings';
 REVOKE ALL ON FUNCTION rls_tenant.relation_findings() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.relation_findings() IS
   'part of audit(): the rules that each table and view breaks, by its catalogs and the trees of its policies';
 
-CREATE FUNCTION rls_tenant.audited_tables(OUT relation regclass, OUT tenant_column name,
-  OUT ancestor regclass) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.audited_tables(OUT relation regclass, OUT tenant_column name, OUT ancestor regclass)
+RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_audited_tables';
 REVOKE ALL ON FUNCTION rls_tenant.audited_tables() FROM PUBLIC;
@@ -30,6 +30,35 @@ AS 'MODULE_PATHNAME', 'rls_tenant_policy_reads';
 REVOKE ALL ON FUNCTION rls_tenant.policy_reads(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.policy_reads(regclass) IS
   'part of audit(): the relations that a table''s policies read in sub-selects';
+
+CREATE FUNCTION rls_tenant.tenant_relations(OUT oid oid, OUT relname name, OUT nspname name, OUT full_name text,
+  OUT relowner oid, OUT forced boolean, OUT tenant_column name, OUT tenant_attribute smallint, OUT attgenerated "char",
+  OUT ancestor oid) RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT c.oid, c.relname, n.nspname, format('%I.%I', n.nspname, c.relname), c.relowner, c.relforcerowsecurity,
+    t.tenant_column, a.attnum, a.attgenerated, t.ancestor
+  FROM rls_tenant.audited_tables() t
+  JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.tenant_relations() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.tenant_relations() IS
+  'part of audit(): audited_tables() with what the catalogs say of them and of their tenant columns';
+
+CREATE FUNCTION rls_tenant.source_relations(OUT source text, OUT relation oid) RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH RECURSIVE reads(source, oid) AS (
+    SELECT s.name, s.relation::oid FROM rls_tenant.membership_source s
+    UNION
+    SELECT r.source, d.refobjid FROM reads r JOIN pg_rewrite w ON w.ev_class = r.oid AND w.rulename = '_RETURN'
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass)
+  SELECT source, oid FROM reads
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.source_relations() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.source_relations() IS
+  'part of audit(): the relation of each membership source, and those that its views read';
 
 CREATE FUNCTION rls_tenant.of_extension(catalog regclass, object oid) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -72,11 +101,35 @@ REVOKE ALL ON FUNCTION rls_tenant.revoke_as(oid, oid, text, text, text, boolean)
 COMMENT ON FUNCTION rls_tenant.revoke_as(oid, oid, text, text, text, boolean) IS
   'part of audit(): the statement that takes privileges back, as who granted them';
 
+CREATE FUNCTION rls_tenant.stored_settings(OUT object_type text, OUT object_name name, OUT object text, OUT role oid,
+  OUT setting text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN 'database' ELSE 'role' END,
+    CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) ELSE coalesce(d.datname, 'ALL') END,
+    concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole)
+                        WHEN s.setdatabase = 0 THEN 'all roles' END, 'database ' || d.datname),
+    s.setrole, c.setting,
+    format('ALTER %s RESET %s;',
+      CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('DATABASE %I', d.datname)
+        ELSE concat_ws(' IN DATABASE ',
+          'ROLE ' || CASE WHEN s.setrole = 0 THEN 'ALL' ELSE quote_ident(pg_get_userbyid(s.setrole)) END,
+          quote_ident(d.datname)) END,
+      split_part(c.setting, '=', 1))
+  FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase
+  CROSS JOIN LATERAL unnest(s.setconfig) c(setting)
+  WHERE s.setdatabase = 0 OR d.datname = current_database()
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.stored_settings() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.stored_settings() IS
+  'part of audit(): the settings (name=value) that ALTER ROLE and ALTER DATABASE have stored for sessions of this '
+  'database, and the statement that takes each back';
+
 CREATE FUNCTION rls_tenant.is_outdated(version_number integer, OUT major integer, OUT minor integer) RETURNS record
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT f.major, f.minor FROM (VALUES (15, 20), (16, 16), (17, 12), (18, 7)) f(major, minor) WHERE f.major = $1 / 10000
-    AND $1 % 10000 < f.minor
+  SELECT f.major, f.minor FROM (VALUES (15, 20), (16, 16), (17, 12), (18, 7)) f(major, minor)
+  WHERE f.major = $1 / 10000 AND $1 % 10000 < f.minor
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.is_outdated(integer) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.is_outdated(integer) IS

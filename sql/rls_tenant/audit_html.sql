@@ -21,20 +21,20 @@ BEGIN
         -- What is not seen, or turns the direction of what is, gets a name that is seen; so does what no page may hold.
         WHEN point BETWEEN 127 AND 159 OR (point & 65534) = 65534 OR point BETWEEN 64976 AND 65007
           OR NOT exact AND (point IN (173, 1564, 4447, 4448, 12644, 65279, 65440) OR point BETWEEN 6155 AND 6159
-            OR point BETWEEN 8203 AND 8207
-            OR point BETWEEN 8232 AND 8238 OR point BETWEEN 8288 AND 8303 OR point BETWEEN 65529 AND 65531
-              OR point BETWEEN 917504 AND 921599)
+            OR point BETWEEN 8203 AND 8207 OR point BETWEEN 8232 AND 8238 OR point BETWEEN 8288 AND 8303
+            OR point BETWEEN 65529 AND 65531 OR point BETWEEN 917504 AND 921599)
           THEN format('[U+%s]', lpad(upper(to_hex(point)), 4, '0'))
         ELSE format('&#%s;', point) END, '' ORDER BY n)
     FROM string_to_table(value, NULL) WITH ORDINALITY t(c, n)
-    CROSS JOIN LATERAL (SELECT CASE WHEN octet_length(c) = 1 AND ascii(c) < 128 THEN NULL
-                                    WHEN getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') THEN '\xefbfbd'
-                                      ELSE convert_to(c, 'UTF8') END) u(utf8)
+    CROSS JOIN LATERAL (SELECT CASE
+      WHEN octet_length(c) = 1 AND ascii(c) < 128 THEN NULL
+      WHEN getdatabaseencoding() IN ('SQL_ASCII', 'MULE_INTERNAL') THEN '\xefbfbd'
+      ELSE convert_to(c, 'UTF8') END) u(utf8)
     CROSS JOIN LATERAL (SELECT CASE length(utf8)
       WHEN 2 THEN ((get_byte(utf8, 0) & 31) << 6) + (get_byte(utf8, 1) & 63)
       WHEN 3 THEN ((get_byte(utf8, 0) & 15) << 12) + ((get_byte(utf8, 1) & 63) << 6) + (get_byte(utf8, 2) & 63)
-      WHEN 4 THEN ((get_byte(utf8, 0) & 7) << 18) + ((get_byte(utf8, 1) & 63) << 12) + ((get_byte(utf8, 2) & 63) << 6) +
-        (get_byte(utf8, 3) & 63)
+      WHEN 4 THEN ((get_byte(utf8, 0) & 7) << 18) + ((get_byte(utf8, 1) & 63) << 12)
+        + ((get_byte(utf8, 2) & 63) << 6) + (get_byte(utf8, 3) & 63)
       ELSE ascii(c) END) p(point));
 END
 $$;
@@ -42,6 +42,31 @@ REVOKE ALL ON FUNCTION rls_tenant.audit_html_text(text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit_html_text(text, boolean) IS
   'part of audit_html(): a value as HTML in ASCII; what cannot be seen is named or, where exact, kept for copying; '
   'NULL gives NULL';
+
+CREATE FUNCTION rls_tenant.audit_html_number(number bigint) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN to_char(number, 'FM999,999,999');
+REVOKE ALL ON FUNCTION rls_tenant.audit_html_number(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audit_html_number(bigint) IS 'part of audit_html(): a number, in groups of digits';
+
+CREATE FUNCTION rls_tenant.audit_html_time(at timestamptz) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN format('<time datetime="%s">%s</time>', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+  to_char(at AT TIME ZONE 'UTC', 'FMDD Mon YYYY, HH24:MI "UTC"'));
+REVOKE ALL ON FUNCTION rls_tenant.audit_html_time(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audit_html_time(timestamptz) IS 'part of audit_html(): a time';
+
+CREATE FUNCTION rls_tenant.audit_html_remedy(remedy text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE
+  WHEN remedy ~ '^/\*.*\*/$' AND strpos(remedy, '*/') = length(remedy) - 1
+    THEN format('<p class="detail">To do: %s.</p>', rls_tenant.audit_html_text(btrim(remedy, '/* ')))
+  ELSE format('<pre dir="ltr"><code>%s</code></pre>%s', rls_tenant.audit_html_text(remedy, true),
+    CASE WHEN rls_tenant.audit_html_text(remedy) <> rls_tenant.audit_html_text(replace(remedy, E'\n', ' '), true)
+      THEN '<p class="by">The statement holds characters that cannot be seen.</p>' END) END;
+REVOKE ALL ON FUNCTION rls_tenant.audit_html_remedy(text) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audit_html_remedy(text) IS
+  'part of audit_html(): what a person has to do, or a statement for copying';
 
 CREATE FUNCTION rls_tenant.audit_html_style() RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -221,8 +246,9 @@ AS $$
       'Rows would cross after one ordinary mistake, or something about them shows.'),
     ('speed', 3, 'S', 'speed issue', 'speed issues', 'Speed', 'Policies cost more than they need to.'),
     ('note', 4, 'N', 'note', 'notes', 'Notes', 'Worth knowing.')),
-  rule AS MATERIALIZED (SELECT r.rule, r.severity, g.place, r.meaning FROM rls_tenant.audit_rules() r
-    JOIN grade g USING (severity)),
+  rule AS MATERIALIZED (
+    SELECT r.rule, r.severity, g.place, upper(left(r.meaning, 1)) || substr(r.meaning, 2) AS meaning
+    FROM rls_tenant.audit_rules() r JOIN grade g USING (severity)),
   audited AS MATERIALIZED (
     SELECT a.*, i.name[1] AS schema_name, i.name[2] AS object_name
     FROM rls_tenant.audit($1, true) WITH ORDINALITY a(severity, rule, object_type, object, finding, remedy, n)
@@ -230,35 +256,37 @@ AS $$
     CROSS JOIN LATERAL (SELECT CASE
       WHEN a.object_type IN ('table', 'view', 'materialized view', 'foreign table', 'function', 'procedure')
         THEN parse_ident(a.object, false)
-      WHEN a.object_type IN ('policy', 'rule') THEN
-        parse_ident(regexp_replace(a.object, '^("([^"]|"")*"|[^" ]+) on ', ''), false)
+      WHEN a.object_type IN ('policy', 'rule')
+        THEN parse_ident(regexp_replace(a.object, '^("([^"]|"")*"|[^" ]+) on ', ''), false)
       WHEN a.object_type = 'index' THEN (
-        SELECT ARRAY[n.nspname, c.relname]::text[] FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-          JOIN pg_namespace n ON n.oid = c.relnamespace
+        SELECT ARRAY[n.nspname, c.relname]::text[]
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE i.indexrelid = to_regclass(a.object))
       WHEN a.object_type = 'statistics' THEN (
-        SELECT ARRAY[n.nspname, c.relname]::text[] FROM pg_statistic_ext s JOIN pg_class c ON c.oid = s.stxrelid
-          JOIN pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_namespace m ON m.oid = s.stxnamespace WHERE format('%I.%I', m.nspname, s.stxname) = a.object)
-          END) i(name)),
+        SELECT ARRAY[n.nspname, c.relname]::text[]
+        FROM pg_statistic_ext s JOIN pg_class c ON c.oid = s.stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_namespace m ON m.oid = s.stxnamespace
+        WHERE format('%I.%I', m.nspname, s.stxname) = a.object) END) i(name)),
   finding AS MATERIALIZED (
-    SELECT a.*, g.place, row_number() OVER (ORDER BY a.n) AS number, a.object_name IS NOT NULL AND a.object_type NOT
-      IN ('function', 'procedure') AS in_map
+    SELECT a.*, g.place, row_number() OVER (ORDER BY a.n) AS number,
+      a.object_name IS NOT NULL AND a.object_type NOT IN ('function', 'procedure') AS in_map
     FROM audited a JOIN grade g USING (severity)),
   counted AS (
-    SELECT g.*, count(f.number) AS found, count(f.number) FILTER (WHERE f.number <= (SELECT findings
-      FROM most)) AS listed,
-      format('%s %s', to_char(count(f.number), 'FM999,999,999'), CASE count(f.number) WHEN 1 THEN g.one ELSE g.many
-        END) AS words
+    SELECT g.*, count(f.number) AS found,
+      count(f.number) FILTER (WHERE f.number <= (SELECT findings FROM most)) AS listed,
+      format('%s %s', rls_tenant.audit_html_number(count(f.number)),
+        CASE count(f.number) WHEN 1 THEN g.one ELSE g.many END) AS words
     FROM grade g LEFT JOIN finding f USING (severity)
-      GROUP BY g.severity, g.place, g.letter, g.one, g.many, g.title, g.meaning),
-  summary AS (SELECT coalesce(string_agg(words, ', ' ORDER BY place) FILTER (WHERE found > 0),
-    'Nothing found') AS words, sum(found) AS found FROM counted),
+    GROUP BY g.severity, g.place, g.letter, g.one, g.many, g.title, g.meaning),
+  summary AS (
+    SELECT coalesce(string_agg(words, ', ' ORDER BY place) FILTER (WHERE found > 0), 'Nothing found') AS words,
+      sum(found)::bigint AS found
+    FROM counted),
   mapped AS MATERIALIZED (
-    SELECT m.*, row_number() OVER (ORDER BY leaks DESC, risks DESC, speeds DESC, notes DESC, schema_name COLLATE "C",
-      object_name COLLATE "C") AS place
-    FROM (SELECT schema_name, object_name, max(object_type) FILTER (WHERE object_type
-      IN ('view', 'materialized view', 'foreign table')) AS kind,
+    SELECT m.*, row_number() OVER (ORDER BY leaks DESC, risks DESC, speeds DESC, notes DESC,
+      schema_name COLLATE "C", object_name COLLATE "C") AS place
+    FROM (SELECT schema_name, object_name,
+            max(object_type) FILTER (WHERE object_type IN ('view', 'materialized view', 'foreign table')) AS kind,
             count(*) FILTER (WHERE severity = 'leak') AS leaks, count(*) FILTER (WHERE severity = 'risk') AS risks,
             count(*) FILTER (WHERE severity = 'speed') AS speeds, count(*) FILTER (WHERE severity = 'note') AS notes
           FROM finding WHERE in_map GROUP BY schema_name, object_name) m),
@@ -274,7 +302,7 @@ AS $$
   tenant_table AS (
     SELECT count(*) AS number, count(*) FILTER (WHERE m.place IS NULL) AS clean
     FROM rls_tenant.tenant_tables() t JOIN pg_class c ON c.oid = t.relation
-      JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN mapped m ON m.schema_name = n.nspname AND m.object_name = c.relname
     WHERE t.ancestor IS NULL AND n.nspname LIKE $1),
   exempted AS MATERIALIZED (
@@ -292,12 +320,12 @@ AS $$
   waived_part AS (
     SELECT w.place, count(*) AS number,
       string_agg(format('<li><span class="tag %s">%s</span> <code>%s</code> <bdi>%s</bdi>: <bdi>%s</bdi></li>',
-      coalesce(w.own_severity, 'note'), coalesce(w.own_severity, 'accepted'),
+        coalesce(w.own_severity, 'note'), coalesce(w.own_severity, 'accepted'),
         rls_tenant.audit_html_text(w.rule), rls_tenant.audit_html_text(w.object),
-          rls_tenant.audit_html_text(coalesce(regexp_replace(w.head, ' \(\w+$', ''), w.finding))), E'\n'
-          ORDER BY w.n) AS list
+        rls_tenant.audit_html_text(coalesce(regexp_replace(w.head, ' \(\w+$', ''), w.finding))), E'\n'
+        ORDER BY w.n) AS list
     FROM (SELECT w.*, substring(w.head, ' \((leak|risk|speed|note)$') AS own_severity,
-      row_number() OVER (PARTITION BY w.place ORDER BY w.n) AS in_place FROM waived w) w
+            row_number() OVER (PARTITION BY w.place ORDER BY w.n) AS in_place FROM waived w) w
     WHERE w.in_place <= CASE WHEN w.place IS NULL THEN 1000 ELSE 20 END GROUP BY w.place),
   waived_count AS (SELECT place, count(*) AS number FROM waived GROUP BY place),
   part(place, html) AS (
@@ -322,93 +350,93 @@ AS $$
 <div><dt>Server</dt><dd>PostgreSQL %4$s</dd></div>
 <div><dt>Extension</dt><dd>rls_tenant %5$s</dd></div>
 <div><dt>Schemas</dt><dd>%6$s</dd></div>
-<div><dt>Time</dt><dd><time datetime="%7$s">%8$s</time></dd></div>
+<div><dt>Time</dt><dd>%7$s</dd></div>
 </dl>$html$,
       rls_tenant.audit_html_text(current_database()), s.words, rls_tenant.audit_html_style(),
-        rls_tenant.audit_html_text(current_setting('server_version')),
+      rls_tenant.audit_html_text(current_setting('server_version')),
       rls_tenant.audit_html_text((SELECT extversion FROM pg_extension WHERE extname = 'rls_tenant')),
-      CASE WHEN $1 = '%' THEN 'all' WHEN $1 IS NULL THEN 'none: roles and server only' ELSE 'like <code><bdi>'
-        || rls_tenant.audit_html_text($1) || '</bdi></code>' END,
-      to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-        to_char(now() AT TIME ZONE 'UTC', 'FMDD Mon YYYY, HH24:MI "UTC"'))
+      CASE WHEN $1 = '%' THEN 'all' WHEN $1 IS NULL THEN 'none: roles and server only'
+        ELSE 'like <code><bdi>' || rls_tenant.audit_html_text($1) || '</bdi></code>' END,
+      rls_tenant.audit_html_time(now()))
     FROM summary s
     UNION ALL
     SELECT 2, CASE WHEN (SELECT found FROM summary) = 0
         THEN format('<ul class="counts"><li class="good"><strong>Nothing found</strong><span>%s</span></li></ul>',
           CASE WHEN t.number = 0 THEN 'But there is no tenant table in these schemas.'
                ELSE format('%s tenant %s, and the roles and settings around, keep every rule.',
-                 to_char(t.number, 'FM999,999,999'), CASE t.number WHEN 1 THEN 'table' ELSE 'tables' END) END)
+                 rls_tenant.audit_html_number(t.number), CASE t.number WHEN 1 THEN 'table' ELSE 'tables' END) END)
       ELSE format(E'<ul class="counts">\n%s\n</ul>', (
-        SELECT string_agg(format('<li class="%s"><strong>%s</strong><span>%s</span></li>', severity, CASE
-          WHEN listed > 0 THEN format('<a href="#%s">%s</a>', severity, words) ELSE words END, meaning), E'\n'
+        SELECT string_agg(format('<li class="%s"><strong>%s</strong><span>%s</span></li>', severity,
+          CASE WHEN listed > 0 THEN format('<a href="#%s">%s</a>', severity, words) ELSE words END, meaning), E'\n'
           ORDER BY place) FROM counted)) END
     FROM tenant_table t
     UNION ALL
     SELECT 3, format(E'<nav aria-label="On this page"><ul>\n%s\n</ul></nav>\n</header>\n<main id="main" tabindex="-1">',
       concat_ws(E'\n',
-      CASE WHEN EXISTS (SELECT FROM mapped) THEN '<li><a href="#map">Map</a></li>' END,
-      (SELECT string_agg(format('<li><a href="#%s">%s</a></li>', severity, title), E'\n' ORDER BY place) FROM counted
-        WHERE listed > 0),
-      '<li><a href="#accepted">Accepted</a></li>', '<li><a href="#rules">All rules</a></li>'))
+        CASE WHEN EXISTS (SELECT FROM mapped) THEN '<li><a href="#map">Map</a></li>' END,
+        (SELECT string_agg(format('<li><a href="#%s">%s</a></li>', severity, title), E'\n' ORDER BY place)
+         FROM counted WHERE listed > 0),
+        '<li><a href="#accepted">Accepted</a></li>', '<li><a href="#rules">All rules</a></li>'))
     UNION ALL
     -- The map
     SELECT 4, concat_ws(E'\n', '<section aria-labelledby="map">', '<h2 id="map">Map</h2>',
       format('<p>%s</p>', concat_ws(' ',
         CASE t.clean WHEN 0 THEN 'No tenant table is without a finding.' WHEN 1 THEN '1 tenant table has no finding.'
-          ELSE to_char(t.clean, 'FM999,999,999') || ' tenant tables have no finding.' END,
-        CASE WHEN m.number > m.most THEN format('Of the %s tables and views that have any, these are the %s worst.',
-          to_char(m.number, 'FM999,999,999'), m.most) END,
-        CASE m.elsewhere WHEN 0 THEN NULL WHEN 1 THEN
-          '1 finding is about a function, a role or the server, and stands below only.'
+          ELSE rls_tenant.audit_html_number(t.clean) || ' tenant tables have no finding.' END,
+        CASE WHEN m.number > m.most
+          THEN format('Of the %s tables and views that have any, these are the %s worst.',
+            rls_tenant.audit_html_number(m.number), m.most) END,
+        CASE m.elsewhere WHEN 0 THEN NULL
+          WHEN 1 THEN '1 finding is about a function, a role or the server, and stands below only.'
           ELSE format('%s findings are about functions, roles and the server, and stand below only.',
-            to_char(m.elsewhere, 'FM999,999,999')) END)),
+            rls_tenant.audit_html_number(m.elsewhere)) END)),
       '<ul class="key" aria-label="What the letters mean">',
       (SELECT string_agg(format('<li class="%s"><span class="tag">%s</span> %s</li>', severity, letter, one), E'\n'
         ORDER BY place) FROM counted WHERE found > 0),
       '</ul>',
       '<div class="map" role="region" aria-label="Map of tables by rules" tabindex="0">',
       '<table>',
-      '<caption><span>Tables and views by the rules that they break, the worst first. A number counts findings; '
-      'each leads to the finding.</span></caption>',
+      '<caption><span>Tables and views by the rules that they break, the worst first. A number counts findings; each '
+      'leads to the finding.</span></caption>',
       '<thead>',
       format('<tr><td class="name"></td>%s</tr>', (
         SELECT string_agg(format('<th scope="colgroup" class="%s first" colspan="%s">%s</th>', g.severity, x.columns,
           g.title), '' ORDER BY g.place)
         FROM (SELECT grade, count(*) AS columns FROM map_column GROUP BY grade) x JOIN grade g ON g.place = x.grade)),
       format('<tr><th scope="col" class="name">Table or view</th>%s</tr>', (
-        SELECT string_agg(format('<th scope="col" class="rule%s">%s</th>', CASE WHEN first THEN ' first' ELSE '' END,
+        SELECT string_agg(format('<th scope="col" class="rule%s">%s</th>', CASE WHEN first THEN ' first' END,
           CASE WHEN known THEN format('<a href="#rule-%s">%1$s</a>', rule) ELSE rls_tenant.audit_html_text(rule) END),
-            '' ORDER BY place) FROM map_column)),
+          '' ORDER BY place)
+        FROM map_column)),
       '</thead>', '<tbody>',
       (SELECT string_agg(x.html, E'\n' ORDER BY x.place) FROM (
         SELECT r.place, format('<tr><th scope="row" class="name"><bdi>%s.</bdi><wbr/><bdi>%s</bdi>%s</th>%s</tr>',
-            replace(rls_tenant.audit_html_text(quote_ident(r.schema_name)), '_', '_<wbr/>'),
-              replace(rls_tenant.audit_html_text(quote_ident(r.object_name)), '_', '_<wbr/>'),
+          replace(rls_tenant.audit_html_text(quote_ident(r.schema_name)), '_', '_<wbr/>'),
+          replace(rls_tenant.audit_html_text(quote_ident(r.object_name)), '_', '_<wbr/>'),
           ' <span class="kind">' || r.kind || '</span>',
-          string_agg(CASE WHEN c.row IS NULL THEN format('<td%s></td>', CASE WHEN l.first THEN ' class="first"' ELSE ''
-            END)
-            ELSE format(CASE WHEN c.number <= b.findings THEN '<td%s><a class="%s" href="#f%s">%s</a></td>'
-              ELSE '<td%s><b class="%s">%4$s</b></td>' END,
-              CASE WHEN l.first THEN ' class="first"' ELSE '' END, g.severity, c.number,
-              format('<span aria-hidden="true">%s</span><span class="hidden">%s %s: %s</span>', g.letter || CASE
-                WHEN c.found > 1 THEN c.found::text ELSE '' END,
-                c.found, CASE c.found WHEN 1 THEN g.one ELSE g.many END, rls_tenant.audit_html_text(l.rule))) END, ''
-                  ORDER BY l.place)) AS html
-        FROM map_row r CROSS JOIN map_column l LEFT JOIN map_cell c ON c.row = r.place AND c.rule = l.rule LEFT
-          JOIN grade g ON g.place = c.grade CROSS JOIN most b
+          string_agg(format('<td%s>%s</td>', CASE WHEN l.first THEN ' class="first"' END,
+            CASE WHEN c.row IS NOT NULL THEN format(
+              CASE WHEN c.number <= b.findings THEN '<a class="%1$s" href="#f%2$s">%3$s</a>'
+                ELSE '<b class="%1$s">%3$s</b>' END,
+              g.severity, c.number, format('<span aria-hidden="true">%s%s</span><span class="hidden">%s %s: %s</span>',
+                g.letter, CASE WHEN c.found > 1 THEN c.found END, c.found,
+                CASE c.found WHEN 1 THEN g.one ELSE g.many END, rls_tenant.audit_html_text(l.rule))) END),
+            '' ORDER BY l.place)) AS html
+        FROM map_row r CROSS JOIN map_column l LEFT JOIN map_cell c ON c.row = r.place AND c.rule = l.rule
+        LEFT JOIN grade g ON g.place = c.grade CROSS JOIN most b
         GROUP BY r.place, r.schema_name, r.object_name, r.kind) x),
       '</tbody>', '</table>', '</div>', '</section>')
     FROM tenant_table t, (SELECT count(*) FILTER (WHERE NOT in_map) AS elsewhere,
-      (SELECT count(*) FROM mapped) AS number, (SELECT tables FROM most) AS most FROM finding) m
+                            (SELECT count(*) FROM mapped) AS number, (SELECT tables FROM most) AS most FROM finding) m
     WHERE m.number > 0
     UNION ALL
     -- The findings
     SELECT 5, concat_ws(E'\n', '<section aria-labelledby="findings">', '<h2 id="findings">Findings</h2>',
       '<p>' || CASE WHEN s.found > b.findings
         THEN format('The worst %s of %s; SELECT * FROM rls_tenant.audit() gives all. ',
-          to_char(b.findings, 'FM999,999,999'), to_char(s.found, 'FM999,999,999')) ELSE '' END
-        || 'Read each statement before you run it: it mends what was found, and does not know what else relies on '
-           'it. What shall stay so is accepted by <code>rls_tenant.exempt()</code>, with a reason.</p>',
+          rls_tenant.audit_html_number(b.findings), rls_tenant.audit_html_number(s.found)) ELSE '' END
+        || 'Read each statement before you run it: it mends what was found, and does not know what else relies on it. '
+           'What shall stay so is accepted by <code>rls_tenant.exempt()</code>, with a reason.</p>',
       (SELECT string_agg(x.html, E'\n' ORDER BY x.place) FROM (
         SELECT c.place, concat_ws(E'\n', format('<section class="%s" aria-labelledby="%1$s">', c.severity),
           format('<h3 id="%s">%s</h3>', c.severity, c.words), format('<p class="soft">%s</p>', c.meaning),
@@ -416,23 +444,18 @@ AS $$
         FROM counted c JOIN (
           SELECT f.severity, f.rule, concat_ws(E'\n',
             format('<h4><code>%s</code> <span class="tag">%s<span class="hidden"> found</span></span></h4>',
-            rls_tenant.audit_html_text(f.rule), count(*)),
-            '<p class="soft">' || rls_tenant.audit_html_text(upper(left(r.meaning, 1)) || substr(r.meaning, 2))
-              || '.</p>', '<ul class="cards of">',
-            string_agg(format(E'<li id="f%s">\n<div>\n<p class="object"><bdi>%s</bdi> <span class="kind">%s</span>'
-                              '</p>\n<p class="detail"><bdi>%s</bdi></p>\n</div>\n<div>\n%s\n</div>\n</li>', f.number,
-              rls_tenant.audit_html_text(f.object), rls_tenant.audit_html_text(f.object_type),
-                rls_tenant.audit_html_text(f.finding),
-              CASE WHEN f.remedy ~ '^/\*.*\*/$' AND strpos(f.remedy, '*/') = length(f.remedy) - 1
-                     THEN format('<p class="detail">To do: %s.</p>', rls_tenant.audit_html_text(btrim(f.remedy, '/* ')))
-                   ELSE format('<pre dir="ltr"><code>%s</code></pre>', rls_tenant.audit_html_text(f.remedy, true))
-                     || CASE WHEN rls_tenant.audit_html_text(f.remedy) <>
-                       rls_tenant.audit_html_text(replace(f.remedy, E'\n', ' '), true)
-                        THEN '<p class="by">The statement holds characters that cannot be seen.</p>' ELSE '' END END),
-                          E'\n' ORDER BY f.number),
+              rls_tenant.audit_html_text(f.rule), count(*)),
+            '<p class="soft">' || rls_tenant.audit_html_text(r.meaning) || '.</p>',
+            '<ul class="cards of">',
+            string_agg(format(E'<li id="f%s">\n<div>\n'
+                               '<p class="object"><bdi>%s</bdi> <span class="kind">%s</span></p>\n'
+                               '<p class="detail"><bdi>%s</bdi></p>\n</div>\n<div>\n%s\n</div>\n</li>', f.number,
+                rls_tenant.audit_html_text(f.object), rls_tenant.audit_html_text(f.object_type),
+                rls_tenant.audit_html_text(f.finding), rls_tenant.audit_html_remedy(f.remedy)),
+              E'\n' ORDER BY f.number),
             '</ul>') AS html
           FROM finding f LEFT JOIN rule r USING (rule), most m WHERE f.number <= m.findings
-            GROUP BY f.severity, f.rule, r.meaning) y USING (severity)
+          GROUP BY f.severity, f.rule, r.meaning) y USING (severity)
         GROUP BY c.severity, c.place, c.words, c.meaning) x),
       '</section>')
     FROM summary s, most b WHERE s.found > 0
@@ -440,47 +463,44 @@ AS $$
     -- What is accepted
     SELECT 6, concat_ws(E'\n', '<section aria-labelledby="accepted">', '<h2 id="accepted">Accepted</h2>',
       CASE WHEN e.number = 0 AND w.number = 0 THEN '<p>There is no exemption.</p>'
-        ELSE format('<p>%s %s, and %s. They are not in the map.%s</p>', to_char(e.number, 'FM999,999,999'),
+        ELSE format('<p>%s %s, and %s. They are not in the map.%s</p>', rls_tenant.audit_html_number(e.number),
           CASE e.number WHEN 1 THEN 'exemption' ELSE 'exemptions' END,
           CASE w.number WHEN 0 THEN 'no finding is accepted by them' WHEN 1 THEN '1 finding is accepted'
-            ELSE to_char(w.number, 'FM999,999,999') || ' findings are accepted' END,
-          CASE WHEN e.number > b.exemptions THEN format(' The first %s are shown.',
-            to_char(b.exemptions, 'FM999,999,999')) ELSE '' END) END,
-      (SELECT E'<ul class="cards">\n'
-        || string_agg(format(E'<li>\n<div>\n<p class="object"><bdi>%s</bdi></p>\n<p class="detail">%s</p>\n'
-                             '<p class="by">By <bdi>%s</bdi>, <time datetime="%s">%s</time></p>\n</div>\n<div '
-                             'class="waived">\n<p>Waives %s.</p>\n%s\n</div>\n</li>',
-          CASE WHEN x.schema_name = '*' THEN 'Roles and server: ' || rls_tenant.audit_html_text(x.relation_pattern)
-            ELSE rls_tenant.audit_html_text(x.schema_name || '.' || x.relation_pattern) END,
-          '<bdi>' || rls_tenant.audit_html_text(x.reason)
-            || '</bdi>', rls_tenant.audit_html_text(x.added_by),
-            to_char(x.added_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-            to_char(x.added_at AT TIME ZONE 'UTC', 'FMDD Mon YYYY, HH24:MI "UTC"'),
-          coalesce((SELECT string_agg('<code>' || rls_tenant.audit_html_text(r) || '</code>', ', '
-            ORDER BY r COLLATE "C") FROM unnest(x.rules) r), 'every rule'),
-          CASE WHEN p.list IS NULL THEN '<p class="by">Nothing would be found today.</p>'
-            ELSE E'<ul>\n' || p.list || CASE WHEN n.number > p.number
-              THEN format(E'\n<li>and %s more</li>', to_char(n.number - p.number, 'FM999,999,999')) ELSE '' END
-              || E'\n</ul>' END), E'\n' ORDER BY x.place) || E'\n</ul>'
+            ELSE rls_tenant.audit_html_number(w.number) || ' findings are accepted' END,
+          CASE WHEN e.number > b.exemptions
+            THEN format(' The first %s are shown.', rls_tenant.audit_html_number(b.exemptions)) END) END,
+      (SELECT E'<ul class="cards">\n' || string_agg(format(
+           E'<li>\n<div>\n<p class="object"><bdi>%s</bdi></p>\n<p class="detail"><bdi>%s</bdi></p>\n'
+            '<p class="by">By <bdi>%s</bdi>, %s</p>\n</div>\n'
+            '<div class="waived">\n<p>Waives %s.</p>\n%s\n</div>\n</li>',
+           CASE WHEN x.schema_name = '*' THEN 'Roles and server: ' || rls_tenant.audit_html_text(x.relation_pattern)
+             ELSE rls_tenant.audit_html_text(x.schema_name || '.' || x.relation_pattern) END,
+           rls_tenant.audit_html_text(x.reason), rls_tenant.audit_html_text(x.added_by),
+           rls_tenant.audit_html_time(x.added_at),
+           coalesce((SELECT string_agg(format('<code>%s</code>', rls_tenant.audit_html_text(r)), ', '
+                       ORDER BY r COLLATE "C") FROM unnest(x.rules) r), 'every rule'),
+           CASE WHEN p.list IS NULL THEN '<p class="by">Nothing would be found today.</p>'
+             ELSE format(E'<ul>\n%s%s\n</ul>', p.list, CASE WHEN n.number > p.number
+               THEN format(E'\n<li>and %s more</li>', rls_tenant.audit_html_number(n.number - p.number)) END) END),
+         E'\n' ORDER BY x.place) || E'\n</ul>'
        FROM exempted x LEFT JOIN waived_part p ON p.place = x.place LEFT JOIN waived_count n ON n.place = x.place
-         WHERE x.place <= b.exemptions),
-      (SELECT format(E'<h3>Others</h3>\n<ul class="waived">\n%s\n</ul>', p.list) FROM waived_part p
-        WHERE p.place IS NULL),
+       WHERE x.place <= b.exemptions),
+      (SELECT format(E'<h3>Others</h3>\n<ul class="waived">\n%s\n</ul>', p.list)
+       FROM waived_part p WHERE p.place IS NULL),
       '</section>')
     FROM most b, (SELECT count(*) FROM exempted) e(number), (SELECT count(*) FROM waived) w(number)
     UNION ALL
     -- The rules
     SELECT 7, concat_ws(E'\n', '<section aria-labelledby="rules">', '<h2 id="rules">All rules</h2>',
       (SELECT string_agg(x.html, E'\n' ORDER BY x.place) FROM (
-        SELECT g.place, format(E'<h3>%s</h3>\n<p class="soft">%s</p>\n<dl class="rules">\n%s\n</dl>', g.title,
-          g.meaning,
-          string_agg(format('<div><dt id="rule-%s"><code>%1$s</code></dt><dd>%s</dd></div>', r.rule,
-            rls_tenant.audit_html_text(upper(left(r.meaning, 1)) || substr(r.meaning, 2)) || '.'), E'\n'
-            ORDER BY r.rule COLLATE "C")) AS html
+        SELECT g.place, format(E'<h3>%s</h3>\n<p class="soft">%s</p>\n<dl class="rules">\n%s\n</dl>',
+          g.title, g.meaning,
+          string_agg(format('<div><dt id="rule-%s"><code>%1$s</code></dt><dd>%s.</dd></div>', r.rule,
+            rls_tenant.audit_html_text(r.meaning)), E'\n' ORDER BY r.rule COLLATE "C")) AS html
         FROM rule r JOIN grade g USING (severity) GROUP BY g.severity, g.place, g.title, g.meaning) x),
       '</section>', '</main>', '<footer>',
-        '<p>Made by <code>rls_tenant.audit_html()</code>. The page names tables, policies and roles: give it to '
-        'those who may know them.</p>', '</footer>', '</body>', '</html>'))
+        '<p>Made by <code>rls_tenant.audit_html()</code>. The page names tables, policies and roles: give it to those '
+        'who may know them.</p>', '</footer>', '</body>', '</html>'))
   SELECT string_agg(p.html, E'\n' ORDER BY p.place) FROM part p
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.audit_html(text) FROM PUBLIC;

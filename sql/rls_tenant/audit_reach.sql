@@ -1,20 +1,30 @@
 -- Part of audit(): who can reach a tenant table, and how. All rules about roles ask here.
 
+-- Written so that it can be inlined: it is asked for each relation.
+CREATE FUNCTION rls_tenant.grants_on(relation oid) RETURNS TABLE (grantee oid, privilege text, grantor oid,
+  grantable boolean)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT a.grantee, a.privilege_type, a.grantor, a.is_grantable
+  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner
+  UNION
+  SELECT a.grantee, a.privilege_type, a.grantor, a.is_grantable
+  FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid CROSS JOIN LATERAL aclexplode(t.attacl) a
+  WHERE c.oid = $1 AND t.attacl IS NOT NULL AND a.grantee <> c.relowner;
+END;
+REVOKE ALL ON FUNCTION rls_tenant.grants_on(oid) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.grants_on(oid) IS
+  'part of audit(): who has which privilege on a relation or its columns from whom, its owner excepted; 0 is PUBLIC';
+
 CREATE FUNCTION rls_tenant.tenant_grants(OUT relation oid, OUT grantee oid, OUT privilege text, OUT grantor oid,
   OUT grantable boolean) RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH tables AS MATERIALIZED (SELECT t.relation::oid AS oid FROM rls_tenant.audited_tables() t)
-  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
-  FROM tables JOIN pg_class c USING (oid) CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE a.grantee <> c.relowner
-  UNION
-  SELECT c.oid, a.grantee, a.privilege_type, a.grantor, a.is_grantable
-  FROM tables JOIN pg_class c USING (oid) JOIN pg_attribute t ON t.attrelid = c.oid AND t.attacl IS NOT NULL
-  CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE a.grantee <> c.relowner
+  SELECT t.relation, g.grantee, g.privilege, g.grantor, g.grantable
+  FROM rls_tenant.audited_tables() t CROSS JOIN LATERAL rls_tenant.grants_on(t.relation) g
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.tenant_grants() FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.tenant_grants() IS
-  'part of audit(): who has which privilege on tenant tables from whom, their owners excepted; 0 is PUBLIC';
+COMMENT ON FUNCTION rls_tenant.tenant_grants() IS 'part of audit(): grants_on() of all tenant tables';
 
 CREATE FUNCTION rls_tenant.logins(OUT login oid, OUT role oid, OUT by_set boolean) RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -71,3 +81,15 @@ $$;
 REVOKE ALL ON FUNCTION rls_tenant.application_roles() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.application_roles() IS
   'part of audit(): the roles that can log in and reach tenant tables, superusers and owners themselves excepted';
+
+CREATE FUNCTION rls_tenant.application_grantees() RETURNS SETOF oid
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 0::oid
+  UNION
+  SELECT l.role FROM rls_tenant.logins() l JOIN rls_tenant.application_roles() a(oid) ON a.oid = l.login
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.application_grantees() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.application_grantees() IS
+  'part of audit(): those by a grant to whom an application role gets a privilege: PUBLIC (0), itself, and the roles '
+  'whose rights it has';

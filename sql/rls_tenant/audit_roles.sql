@@ -81,13 +81,11 @@ CREATE FUNCTION rls_tenant.audit_roles(OUT rule text, OUT severity text, OUT obj
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   WITH tenant AS MATERIALIZED (
-    SELECT c.oid, c.relname, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS full_name,
-      o.rolname AS owner_name, o.rolsuper OR o.rolbypassrls AS owner_passes
-    FROM rls_tenant.audited_tables() t JOIN pg_class c ON c.oid = t.relation
-      JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner),
+    SELECT t.*, o.rolname AS owner_name, o.rolsuper OR o.rolbypassrls AS owner_passes
+    FROM rls_tenant.tenant_relations() t JOIN pg_roles o ON o.oid = t.relowner),
   tenant_grant AS MATERIALIZED (SELECT * FROM rls_tenant.tenant_grants()),
-  login AS MATERIALIZED (SELECT l.*, r.rolname, r.rolsuper, r.rolbypassrls FROM rls_tenant.logins() l
-    JOIN pg_roles r ON r.oid = l.login),
+  login AS MATERIALIZED (
+    SELECT l.*, r.rolname, r.rolsuper, r.rolbypassrls FROM rls_tenant.logins() l JOIN pg_roles r ON r.oid = l.login),
   granted AS MATERIALIZED (  -- logins with explicit grants
     SELECT DISTINCT l.login FROM login l WHERE l.role IN (SELECT grantee FROM tenant_grant)),
   reaching AS MATERIALIZED (
@@ -96,8 +94,8 @@ AS $$
     FROM rls_tenant.tenant_reach() a JOIN pg_roles r ON r.oid = a.role
     WHERE a.via <> 'owner' OR NOT r.rolsuper GROUP BY a.login),
   passing AS (
-    SELECT l.login, l.rolname, min(CASE WHEN l.role = l.login THEN CASE WHEN r.rolsuper THEN 'superuser'
-      ELSE 'BYPASSRLS' END END) AS itself,
+    SELECT l.login, l.rolname,
+      min(CASE WHEN l.role = l.login THEN CASE WHEN r.rolsuper THEN 'superuser' ELSE 'BYPASSRLS' END END) AS itself,
       min(r.rolname) FILTER (WHERE l.role <> l.login) AS other, a.by_grant
     FROM login l JOIN pg_roles r ON r.oid = l.role JOIN reaching a ON a.login = l.login
     WHERE l.by_set AND (r.rolsuper OR r.rolbypassrls) AND l.login <> 10 AND (a.by_grant OR NOT l.rolsuper)
@@ -105,7 +103,7 @@ AS $$
   owning AS (  -- logins that are, or can become, the owner of tenant tables
     SELECT l.login, l.rolname, t.relowner, t.owner_name, l.role = l.login AS itself, array_agg(t.oid) AS tables,
       string_agg(t.full_name, ', ' ORDER BY t.full_name) AS names,
-        string_agg(DISTINCT quote_ident(t.nspname), ', ') AS schemas,
+      string_agg(DISTINCT quote_ident(t.nspname), ', ') AS schemas,
       (array_agg(t.full_name ORDER BY t.full_name))[:10] AS first_names, count(*) AS number
     FROM login l JOIN tenant t ON t.relowner = l.role
     WHERE l.by_set AND NOT l.rolsuper AND NOT t.owner_passes
@@ -113,64 +111,65 @@ AS $$
   default_grant AS (
     SELECT d.oid, pg_get_userbyid(d.defaclrole) AS owner, n.nspname,
       string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
-    FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace CROSS
-      JOIN LATERAL aclexplode(d.defaclacl) a
+    FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+    CROSS JOIN LATERAL aclexplode(d.defaclacl) a
     WHERE d.defaclobjtype = 'r' AND a.grantee = 0 GROUP BY d.oid, d.defaclrole, n.nspname)
   SELECT 'bypass_login', NULL::text, 'role', '*'::name, p.rolname, quote_ident(p.rolname),
-    format('it can log in, %s, and ', CASE WHEN p.by_grant THEN 'has grants on tenant tables'
-      ELSE 'reaches tenant tables as their owner or by pg_read_all_data or pg_write_all_data' END)
-      || CASE WHEN p.itself = 'BYPASSRLS' THEN 'has BYPASSRLS' WHEN p.itself IS NOT NULL THEN 'is a superuser'
-      ELSE format('can become %I, to whom no policy applies', p.other) END,
-    CASE p.itself WHEN 'superuser' THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', p.rolname)
-                  WHEN 'BYPASSRLS' THEN format('ALTER ROLE %I NOBYPASSRLS;', p.rolname)
-                  ELSE (SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' '
-                    ORDER BY m.roleid, m.member)
-                        FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN login l ON l.role = m.member
-                          AND l.login = p.login AND l.by_set
-                        JOIN pg_roles b ON b.oid = m.member
-                        WHERE (r.rolsuper OR r.rolbypassrls) AND NOT (b.rolsuper OR b.rolbypassrls)) END
+    format('it can log in, %s, and %s',
+      CASE WHEN p.by_grant THEN 'has grants on tenant tables'
+        ELSE 'reaches tenant tables as their owner or by pg_read_all_data or pg_write_all_data' END,
+      CASE WHEN p.itself = 'BYPASSRLS' THEN 'has BYPASSRLS' WHEN p.itself IS NOT NULL THEN 'is a superuser'
+        ELSE format('can become %I, to whom no policy applies', p.other) END),
+    CASE p.itself
+      WHEN 'superuser' THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', p.rolname)
+      WHEN 'BYPASSRLS' THEN format('ALTER ROLE %I NOBYPASSRLS;', p.rolname)
+      ELSE (
+        SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.roleid, m.member)
+        FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles b ON b.oid = m.member
+        JOIN login l ON l.role = m.member AND l.login = p.login AND l.by_set
+        WHERE (r.rolsuper OR r.rolbypassrls) AND NOT (b.rolsuper OR b.rolbypassrls)) END
   FROM passing p
   UNION ALL
   -- An owner that nobody else shares its tables with is what the application logs in as.
   SELECT 'owner_login', NULL, 'role', '*', o.rolname, quote_ident(o.rolname),
-    CASE WHEN o.itself THEN
-      format('it can log in and owns %s tenant tables (%s%s), so it can disable row-level security; %s', o.number,
-      array_to_string(o.first_names, ', '),
-           CASE WHEN o.number > 10 THEN ', …' ELSE '' END,
-           CASE WHEN o.login IN (SELECT login FROM granted) THEN 'it is used for others'' tables, too'
-             ELSE 'no other login has privileges on them' END)
-         ELSE format('it can log in, has grants on tenant tables, and can become their owner %I, who can disable '
-                     'row-level security', o.owner_name) END,
-    CASE WHEN NOT o.itself THEN (
-           SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.member)
-           FROM pg_auth_members m JOIN login l ON l.role = m.member AND l.login = o.login AND l.by_set
-             WHERE m.roleid = o.relowner)
-         WHEN n.name IS NULL THEN
-           '/* make a role that cannot log in the owner of the tables, and grant what the login needs */'
-         ELSE format('CREATE ROLE %1$I NOLOGIN; GRANT USAGE ON SCHEMA %2$s TO %1$I; %3$s GRANT SELECT, INSERT, '
-                     'UPDATE, DELETE ON %4$s TO %5$I;%6$s', n.name, o.schemas,
-                     (SELECT string_agg(format('ALTER TABLE %s OWNER TO %I;', t.full_name, n.name), ' '
-                       ORDER BY t.full_name) FROM tenant t WHERE t.oid = ANY (o.tables)),
-                     o.names, o.rolname,
-                     (SELECT format(' GRANT USAGE ON SEQUENCE %s TO %I;',
-                       string_agg(DISTINCT d.objid::regclass::text, ', '), o.rolname)
-                      FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-                      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-                        AND d.refobjid = ANY (o.tables) AND d.deptype = 'a' HAVING count(*) > 0)) END
-  FROM owning o LEFT JOIN LATERAL (SELECT o.rolname || '_owner' AS name
-    WHERE octet_length(o.rolname) <= 57 AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = o.rolname
-      || '_owner')) n ON true
-  WHERE CASE WHEN o.itself THEN o.login IN (SELECT login FROM granted)
-               OR NOT EXISTS (SELECT FROM tenant_grant g JOIN login l ON l.role = g.grantee AND NOT l.rolsuper
-                 AND l.login <> o.login WHERE g.relation = ANY (o.tables))
-             ELSE o.login IN (SELECT login FROM granted) END
+    CASE WHEN o.itself
+        THEN format('it can log in and owns %s tenant tables (%s%s), so it can disable row-level security; %s',
+          o.number, array_to_string(o.first_names, ', '), CASE WHEN o.number > 10 THEN ', …' END,
+          CASE WHEN o.login IN (SELECT login FROM granted) THEN 'it is used for others'' tables, too'
+            ELSE 'no other login has privileges on them' END)
+      ELSE format('it can log in, has grants on tenant tables, and can become their owner %I, who can disable '
+                  'row-level security', o.owner_name) END,
+    CASE
+      WHEN NOT o.itself THEN (
+        SELECT string_agg(rls_tenant.revoke_membership(m.roleid, m.member, m.grantor), ' ' ORDER BY m.member)
+        FROM pg_auth_members m JOIN login l ON l.role = m.member AND l.login = o.login AND l.by_set
+        WHERE m.roleid = o.relowner)
+      WHEN n.name IS NULL
+        THEN '/* make a role that cannot log in the owner of the tables, and grant what the login needs */'
+      ELSE format('CREATE ROLE %1$I NOLOGIN; GRANT USAGE ON SCHEMA %2$s TO %1$I; %3$s '
+                  'GRANT SELECT, INSERT, UPDATE, DELETE ON %4$s TO %5$I;%6$s', n.name, o.schemas,
+        (SELECT string_agg(format('ALTER TABLE %s OWNER TO %I;', t.full_name, n.name), ' ' ORDER BY t.full_name)
+         FROM tenant t WHERE t.oid = ANY (o.tables)),
+        o.names, o.rolname,
+        (SELECT format(' GRANT USAGE ON SEQUENCE %s TO %I;', string_agg(DISTINCT d.objid::regclass::text, ', '),
+           o.rolname)
+         FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+           AND d.refobjid = ANY (o.tables) AND d.deptype = 'a' HAVING count(*) > 0)) END
+  FROM owning o LEFT JOIN LATERAL (
+    SELECT o.rolname || '_owner' AS name
+    WHERE octet_length(o.rolname) <= 57
+      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = o.rolname || '_owner')) n ON true
+  WHERE o.login IN (SELECT login FROM granted) OR (o.itself AND NOT EXISTS (
+    SELECT FROM tenant_grant g JOIN login l ON l.role = g.grantee AND NOT l.rolsuper AND l.login <> o.login
+    WHERE g.relation = ANY (o.tables)))
   UNION ALL
   SELECT 'public_grant', NULL, 'table', t.nspname, t.relname, t.full_name,
     format('%s granted to PUBLIC', string_agg(g.privileges, ', ')),
     string_agg(rls_tenant.revoke_as(g.grantor, t.relowner, g.privileges, t.full_name, 'PUBLIC', false), ' ')
   FROM (SELECT g.relation, g.grantor, string_agg(DISTINCT g.privilege, ', ') AS privileges FROM tenant_grant g
         WHERE g.grantee = 0 AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-          GROUP BY g.relation, g.grantor) g JOIN tenant t ON t.oid = g.relation
+        GROUP BY g.relation, g.grantor) g JOIN tenant t ON t.oid = g.relation
   GROUP BY t.nspname, t.relname, t.full_name
   UNION ALL
   SELECT 'public_grant', NULL, 'default privileges', '*', d.owner,
@@ -180,55 +179,40 @@ AS $$
       coalesce(' IN SCHEMA ' || quote_ident(d.nspname), ''), d.privileges)
   FROM default_grant d
   UNION ALL
-  SELECT 'guard_off', NULL, 'setting', '*', 'rls_tenant.guard', 'rls_tenant.guard',
-    format('the guard''s mode is %s', current_setting('rls_tenant.guard', true)),
-    '/* set rls_tenant.guard to refuse where it is set: in this session or its connection options, by ALTER SYSTEM, '
-    'or in postgresql.conf */'
-  WHERE current_setting('rls_tenant.guard', true) IN ('off', 'warn')
-    AND NOT EXISTS (SELECT FROM pg_settings g WHERE g.name = 'rls_tenant.guard' AND g.source
-      IN ('database', 'user', 'database user', 'global'))  -- these are told below
+  -- What ALTER ROLE and ALTER DATABASE have set is told below.
+  SELECT 'guard_off', NULL, 'setting', '*', s.name, s.name, s.finding, s.remedy
+  FROM (VALUES
+    ('rls_tenant.guard', '{off,warn}'::text[],
+      format('the guard''s mode is %s', current_setting('rls_tenant.guard', true)),
+      '/* set rls_tenant.guard to refuse where it is set: in this session or its connection options, by ALTER SYSTEM, '
+      'or in postgresql.conf */'),
+    ('event_triggers', '{off}', 'no event trigger fires', '/* set event_triggers to on where it is set */')
+  ) s(name, off, finding, remedy)
+  WHERE current_setting(s.name, true) = ANY (s.off) AND NOT EXISTS (
+    SELECT FROM pg_settings g
+    WHERE g.name = s.name AND g.source IN ('database', 'user', 'database user', 'global'))
   UNION ALL
-  SELECT 'guard_off', NULL, CASE WHEN s.setrole <> 0 THEN 'role' ELSE 'database' END, '*', CASE WHEN s.setrole <> 0
-    THEN pg_get_userbyid(s.setrole) ELSE d.datname END,
-    concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole)::text END, 'database '
-      || d.datname),
-    format('its sessions start with %s', c.setting),
-    format('ALTER %s RESET %s;', CASE WHEN s.setrole = 0 THEN format('DATABASE %I', d.datname)
-      ELSE format('ROLE %I', pg_get_userbyid(s.setrole)) || coalesce(' IN DATABASE ' || quote_ident(d.datname), '')
-      END, split_part(c.setting, '=', 1))
-  FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase CROSS
-    JOIN LATERAL unnest(s.setconfig) c(setting)
-  WHERE c.setting ~* '^(rls_tenant\.guard=(off|warn)|event_triggers=(off|of|f|fa|fal|fals|false|n|no|0))$'
-    AND (s.setdatabase = 0 OR d.datname = current_database())
+  SELECT 'guard_off', NULL, s.object_type, '*', s.object_name, s.object,
+    format('its sessions start with %s', s.setting), s.remedy
+  FROM rls_tenant.stored_settings() s
+  WHERE s.setting ~* '^(rls_tenant\.guard=(off|warn)|event_triggers=(off|of|f|fa|fal|fals|false|n|no|0))$'
   UNION ALL
-  SELECT 'guard_off', NULL, 'event trigger', '*', t.name, t.name, CASE WHEN e.evtenabled IS NULL THEN 'it is not there'
-    WHEN e.evtenabled = 'D' THEN 'it is disabled' ELSE 'it does not fire always' END,
-    CASE WHEN e.evtenabled IS NULL THEN '/* drop the extension and create it again */'
+  SELECT 'guard_off', NULL, 'event trigger', '*', t.name, t.name,
+    CASE WHEN t.enabled IS NULL THEN 'it is not there' WHEN t.enabled = 'D' THEN 'it is disabled'
+      ELSE 'it does not fire always' END,
+    CASE WHEN t.enabled IS NULL THEN '/* drop the extension and create it again */'
       ELSE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS;', t.name) END
-  FROM (VALUES ('rls_tenant_guard'::name), ('rls_tenant_guard_drop')) t(name) LEFT
-    JOIN pg_event_trigger e ON e.evtname = t.name
-  WHERE e.evtenabled IS DISTINCT FROM 'A'
-  UNION ALL
-  SELECT 'guard_off', NULL, 'setting', '*', 'event_triggers', 'event_triggers', 'no event trigger fires',
-    '/* set event_triggers to on where it is set */'
-  WHERE current_setting('event_triggers', true) = 'off'
-    AND NOT EXISTS (SELECT FROM pg_settings g WHERE g.name = 'event_triggers' AND g.source
-    IN ('database', 'user', 'database user', 'global'))
+  FROM rls_tenant.guard_triggers() t WHERE t.enabled IS DISTINCT FROM 'A'
   UNION ALL
   SELECT 'not_preloaded', NULL, 'setting', '*', 'session_preload_libraries', 'session_preload_libraries',
     'a session loads the library when it first needs it; until then the guard does not see EXPLAIN ANALYZE CREATE '
     'TABLE AS, nor a refused SET',
     CASE WHEN current_setting('session_preload_libraries') = ''
-      THEN format('ALTER DATABASE %I SET session_preload_libraries = ''rls_tenant'';', current_database())
-         ELSE '/* add rls_tenant to session_preload_libraries */' END
-  WHERE NOT EXISTS (
-    SELECT FROM (VALUES (current_setting('session_preload_libraries')),
-      (current_setting('shared_preload_libraries'))) v(list)
-    CROSS JOIN LATERAL regexp_split_to_table(v.list, '[\s,"]+') l(library) WHERE l.library ~ '(^|/)rls_tenant(\.so)?$')
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase CROSS
-      JOIN LATERAL unnest(s.setconfig) c(setting)
-                    WHERE s.setrole = 0 AND d.datname = current_database()
-                      AND c.setting ~ '^session_preload_libraries=.*\mrls_tenant\M')
+        THEN format('ALTER DATABASE %I SET session_preload_libraries = ''rls_tenant'';', current_database())
+      ELSE '/* add rls_tenant to session_preload_libraries */' END
+  WHERE NOT rls_tenant.is_preloaded() AND NOT EXISTS (
+    SELECT FROM rls_tenant.stored_settings() s
+    WHERE s.object_type = 'database' AND s.setting ~ '^session_preload_libraries=.*\mrls_tenant\M')
   UNION ALL
   SELECT 'server_outdated', NULL, 'server', '*', 'server_version',
     format('PostgreSQL %s', current_setting('server_version')),
@@ -239,7 +223,7 @@ AS $$
   SELECT CASE p.parname WHEN 'session_replication_role' THEN 'replica_role_grant' ELSE 'loose_setting' END, NULL,
     'role', '*', coalesce(r.rolname, 'PUBLIC'), rls_tenant.grantee_name(a.grantee),
     CASE p.parname WHEN 'session_replication_role'
-      THEN 'it may set session_replication_role, which silences triggers that do not fire always'
+        THEN 'it may set session_replication_role, which silences triggers that do not fire always'
       ELSE format('it may set %s, on which the tenant boundary depends', p.parname) END,
     format('REVOKE %s ON PARAMETER %s FROM %s;', string_agg(DISTINCT a.privilege_type, ', '), p.parname,
       rls_tenant.grantee_name(a.grantee))
@@ -249,19 +233,11 @@ AS $$
     AND NOT coalesce(r.rolsuper, false)
   GROUP BY p.parname, r.rolname, a.grantee
   UNION ALL
-  SELECT 'loose_setting', NULL, CASE WHEN s.setrole <> 0 THEN 'role' ELSE 'database' END, '*', CASE WHEN s.setrole <> 0
-    THEN pg_get_userbyid(s.setrole) ELSE d.datname END,
-    concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || pg_get_userbyid(s.setrole)::text END, 'database '
-      || d.datname),
-    format('its sessions start with %s', c.setting),
-    format('ALTER %s RESET %s;', CASE WHEN s.setrole = 0 THEN format('DATABASE %I', d.datname)
-      ELSE format('ROLE %I', pg_get_userbyid(s.setrole)) || coalesce(' IN DATABASE ' || quote_ident(d.datname), '')
-      END, split_part(c.setting, '=', 1))
-  FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase CROSS
-    JOIN LATERAL unnest(s.setconfig) c(setting)
-  WHERE c.setting ~* ('^(session_replication_role=(replica|local)|'
-      'rls_tenant\.one_tenant_per_transaction=(off|of|f|fa|fal|fals|false|n|no|0))$')
-    AND (s.setdatabase = 0 OR d.datname = current_database())
+  SELECT 'loose_setting', NULL, s.object_type, '*', s.object_name, s.object,
+    format('its sessions start with %s', s.setting), s.remedy
+  FROM rls_tenant.stored_settings() s
+  WHERE s.setting ~* ('^(session_replication_role=(replica|local)|'
+    'rls_tenant\.one_tenant_per_transaction=(off|of|f|fa|fal|fals|false|n|no|0))$')
   UNION ALL
   SELECT * FROM rls_tenant.audit_server_access()
 $$;
@@ -278,12 +254,11 @@ AS $$
     format('it can ALTER ROLE itself to another context from a database where the library is not loaded: SET on %s is '
            'granted to %s', p.parname, rls_tenant.grantee_name(a.grantee)),
     format('REVOKE SET ON PARAMETER %s FROM %s;', p.parname, rls_tenant.grantee_name(a.grantee))
-  FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c(setting) JOIN pg_roles r ON r.oid = s.setrole
-  JOIN pg_parameter_acl p ON p.parname = lower(split_part(c.setting, '=', 1)) CROSS JOIN LATERAL aclexplode(p.paracl) a
+  FROM rls_tenant.stored_settings() s JOIN pg_roles r ON r.oid = s.role
+  JOIN pg_parameter_acl p ON p.parname = lower(split_part(s.setting, '=', 1)) CROSS JOIN LATERAL aclexplode(p.paracl) a
   WHERE p.parname ~ '^rls_tenant\.(tenant|account|user)_id$'
-    AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
     AND r.rolcanlogin AND NOT r.rolsuper AND a.privilege_type = 'SET'
-      AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE'))
+    AND (a.grantee = 0 OR pg_has_role(r.oid, a.grantee, 'USAGE'))
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.audit_pins() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit_pins() IS 'part of audit(): pinned logins whose pins do not hold everywhere';

@@ -1,7 +1,7 @@
 -- The schema, and the context: whom a transaction stands for.
 --
--- Everything lies in the schema rls_tenant, which the extension makes itself: a schema that somebody else had made could
--- hold functions of theirs.
+-- Everything lies in the schema rls_tenant, which the extension makes itself: a schema that somebody else had made
+-- could hold functions of theirs.
 
 CREATE SCHEMA rls_tenant;
 GRANT USAGE ON SCHEMA rls_tenant TO PUBLIC;
@@ -151,24 +151,24 @@ COMMENT ON FUNCTION rls_tenant.current_user_text(text) IS
   'rls_tenant.missing_context = null) and 22P02 if it is no text';
 
 -- Context: setting and showing
-CREATE FUNCTION rls_tenant.set_context(tenant_id text, account_id text DEFAULT NULL,
-  user_id text DEFAULT NULL) RETURNS void
+CREATE FUNCTION rls_tenant.set_context(tenant_id text, account_id text DEFAULT NULL, user_id text DEFAULT NULL)
+RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_set_context_text';
 COMMENT ON FUNCTION rls_tenant.set_context(text, text, text) IS
   'sets the context to the end of the transaction; account and user go back to their default where NULL; raises '
   '22004 or 22023 without a tenant, 25001 if another one was set or read before';
 
-CREATE FUNCTION rls_tenant.set_context(tenant_id uuid, account_id uuid DEFAULT NULL,
-  user_id uuid DEFAULT NULL) RETURNS void
+CREATE FUNCTION rls_tenant.set_context(tenant_id uuid, account_id uuid DEFAULT NULL, user_id uuid DEFAULT NULL)
+RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_set_context_uuid';
 COMMENT ON FUNCTION rls_tenant.set_context(uuid, uuid, uuid) IS
   'sets the context to the end of the transaction; account and user go back to their default where NULL; raises '
   '22004 or 22023 without a tenant, 25001 if another one was set or read before';
 
-CREATE FUNCTION rls_tenant.set_context(tenant_id bigint, account_id bigint DEFAULT NULL,
-  user_id bigint DEFAULT NULL) RETURNS void
+CREATE FUNCTION rls_tenant.set_context(tenant_id bigint, account_id bigint DEFAULT NULL, user_id bigint DEFAULT NULL)
+RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_set_context_bigint';
 COMMENT ON FUNCTION rls_tenant.set_context(bigint, bigint, bigint) IS

@@ -30,8 +30,8 @@ COMMENT ON COLUMN rls_tenant.exemption.added_at IS 'when it was added';
 COMMENT ON COLUMN rls_tenant.exemption.baseline IS
   'whether baseline() added it: it accepts how the table is, so audit() goes on looking at what is around it';
 
-CREATE FUNCTION rls_tenant.table_faults(relation regclass, OUT rule text, OUT detail text,
-  OUT remedy text) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.table_faults(relation regclass, OUT rule text, OUT detail text, OUT remedy text)
+RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_table_faults';
 REVOKE ALL ON FUNCTION rls_tenant.table_faults(regclass) FROM PUBLIC;
@@ -44,8 +44,8 @@ AS 'MODULE_PATHNAME', 'rls_tenant_table_rules';
 REVOKE ALL ON FUNCTION rls_tenant.table_rules() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.table_rules() IS 'the names of the rules that the guard knows; audit_rules() has all';
 
-CREATE FUNCTION rls_tenant.exempt(schema name, relation_pattern text, reason text,
-  rules text[] DEFAULT NULL) RETURNS void
+CREATE FUNCTION rls_tenant.exempt(schema name, relation_pattern text, reason text, rules text[] DEFAULT NULL)
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -95,8 +95,8 @@ COMMENT ON FUNCTION rls_tenant.exempt(name, text, text, text[]) IS
   'lets the tables, views and functions of a schema (* for roles and settings) whose name is LIKE the pattern be, '
   'for a reason; rules: those that are waived, NULL for all; raises 22004, 22023 or 22025';
 
-CREATE FUNCTION rls_tenant.judged_relations(OUT relation oid, OUT schema_name name,
-  OUT relation_name name) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.judged_relations(OUT relation oid, OUT schema_name name, OUT relation_name name)
+RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT c.oid, n.nspname, c.relname
@@ -110,7 +110,8 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.judged_relations() FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.judged_relations() IS
-  'part of status() and baseline(): tables and views that are neither temporary, nor the system''s, nor an extension''s';
+  'part of status() and baseline(): tables and views that are neither temporary, nor the system''s, nor an '
+  'extension''s';
 
 CREATE FUNCTION rls_tenant.baseline(reason text DEFAULT 'there before the guard') RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -163,8 +164,33 @@ ALTER EVENT TRIGGER rls_tenant_guard_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER rls_tenant_guard_drop IS
   'rls_tenant: tables are checked at the end of the transaction that takes policies or columns from them';
 
-CREATE FUNCTION rls_tenant.guard_refusals(OUT refused_at timestamptz, OUT message text,
-  OUT detail text) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.guard_triggers(OUT name name, OUT enabled "char") RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT t.name, e.evtenabled
+  FROM (VALUES ('rls_tenant_guard'::name), ('rls_tenant_guard_drop')) t(name)
+  LEFT JOIN pg_event_trigger e ON e.evtname = t.name
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.guard_triggers() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.guard_triggers() IS
+  'part of status() and audit(): the event triggers of the guard, and pg_event_trigger.evtenabled of each; NULL: it is '
+  'missing';
+
+CREATE FUNCTION rls_tenant.is_preloaded() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (
+    SELECT
+    FROM (VALUES (current_setting('session_preload_libraries')), (current_setting('shared_preload_libraries'))) v(list)
+    CROSS JOIN LATERAL regexp_split_to_table(v.list, '[\s,"]+') l(library)
+    WHERE l.library ~ '(^|/)rls_tenant(\.so)?$')
+$$;
+REVOKE ALL ON FUNCTION rls_tenant.is_preloaded() FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.is_preloaded() IS
+  'part of status() and audit(): whether the settings of this session preload the library';
+
+CREATE FUNCTION rls_tenant.guard_refusals(OUT refused_at timestamptz, OUT message text, OUT detail text)
+RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'rls_tenant_guard_refusals';
 COMMENT ON FUNCTION rls_tenant.guard_refusals() IS
@@ -183,37 +209,33 @@ AS $$
   rows AS (
     SELECT 1 AS place, 0 AS number, 'mode' AS item, current_setting('rls_tenant.guard') AS detail
     UNION ALL
-    SELECT 2, 0, 'library', CASE
-      WHEN concat_ws(',', current_setting('session_preload_libraries'),
-        current_setting('shared_preload_libraries')) ~ '\mrls_tenant\M'
-        THEN 'preloaded'
-        ELSE 'loaded when it is first needed: until then EXPLAIN ANALYZE CREATE TABLE AS goes unseen; set '
-             'session_preload_libraries = ''rls_tenant''' END
+    SELECT 2, 0, 'library', CASE WHEN rls_tenant.is_preloaded() THEN 'preloaded'
+      ELSE 'loaded when it is first needed: until then EXPLAIN ANALYZE CREATE TABLE AS goes unseen; '
+           'set session_preload_libraries = ''rls_tenant''' END
     UNION ALL
-    SELECT 3, 0, 'event trigger ' || t.name, CASE e.evtenabled WHEN 'A' THEN 'enabled always'
-      WHEN 'O' THEN 'enabled, but not for session_replication_role = replica: ALTER EVENT TRIGGER ' || t.name
-        || ' ENABLE ALWAYS;'
-        ELSE coalesce('DISABLED: ALTER EVENT TRIGGER ' || e.evtname
-          || ' ENABLE ALWAYS;', 'MISSING: DROP EXTENSION rls_tenant and create it anew') END
-    FROM (VALUES ('rls_tenant_guard'), ('rls_tenant_guard_drop')) t(name)
-    LEFT JOIN pg_event_trigger e ON e.evtname = t.name
+    SELECT 3, 0, 'event trigger ' || t.name, CASE
+      WHEN t.enabled IS NULL THEN 'MISSING: DROP EXTENSION rls_tenant and create it anew'
+      WHEN t.enabled = 'A' THEN 'enabled always'
+      ELSE CASE t.enabled WHEN 'O' THEN 'enabled, but not for session_replication_role = replica' ELSE 'DISABLED' END
+        || format(': ALTER EVENT TRIGGER %I ENABLE ALWAYS;', t.name) END
+    FROM rls_tenant.guard_triggers() t
     UNION ALL
     SELECT 4, 0, 'event_triggers', 'OFF: no event trigger fires; SET event_triggers = on'
     WHERE current_setting('event_triggers', true) = 'off'
     UNION ALL
-    SELECT 5, 0, 'tenant tables', format('%s, and %s parts of them', count(*) FILTER (WHERE ancestor IS NULL),
-      count(ancestor))
+    SELECT 5, 0, 'tenant tables',
+      format('%s, and %s parts of them', count(*) FILTER (WHERE ancestor IS NULL), count(ancestor))
     FROM rls_tenant.tenant_tables()
     UNION ALL
-    SELECT 6, 0, 'relations with faults that are not exempt', CASE WHEN count(*) = 0 THEN 'none' ELSE count(*)
-      || ' (SELECT * FROM rls_tenant.table_faults(''…'')): '
-        || array_to_string((array_agg(relation::regclass::text ORDER BY relation::regclass::text))[:20], ', ') || CASE
-        WHEN count(*) > 20 THEN ', …' ELSE '' END END
+    SELECT 6, 0, 'relations with faults that are not exempt', CASE WHEN count(*) = 0 THEN 'none'
+      ELSE format('%s (SELECT * FROM rls_tenant.table_faults(''…'')): %s%s', count(*),
+        array_to_string((array_agg(relation::regclass::text ORDER BY relation::regclass::text))[:20], ', '),
+        CASE WHEN count(*) > 20 THEN ', …' END) END
     FROM judged WHERE standing IS NOT NULL
     UNION ALL
-    SELECT 7, row_number() OVER (ORDER BY reason)::int, 'exempt: '
-      || reason, string_agg(format('%I.%s%s', schema_name, relation_pattern,
-      CASE WHEN rules IS NOT NULL THEN ' (' || array_to_string(rules, ', ') || ')' END), ', '
+    SELECT 7, row_number() OVER (ORDER BY reason)::int, 'exempt: ' || reason,
+      string_agg(format('%I.%s%s', schema_name, relation_pattern,
+        CASE WHEN rules IS NOT NULL THEN ' (' || array_to_string(rules, ', ') || ')' END), ', '
         ORDER BY schema_name, relation_pattern)
     FROM rls_tenant.exemption GROUP BY reason
     UNION ALL

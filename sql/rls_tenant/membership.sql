@@ -54,8 +54,8 @@ COMMENT ON FUNCTION rls_tenant.drop_membership(text) IS
   'ends a membership source, for the relation''s owner: policies that ask it raise 42704 from then on. No such '
   'source: 42704; NULL does nothing';
 
-CREATE FUNCTION rls_tenant.membership_sources(OUT name text, OUT relation regclass, OUT cached boolean,
-  OUT detail text) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.membership_sources(OUT name text, OUT relation regclass, OUT cached boolean, OUT detail text)
+RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_membership_sources';
 REVOKE ALL ON FUNCTION rls_tenant.membership_sources() FROM PUBLIC;

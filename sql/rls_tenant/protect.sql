@@ -16,8 +16,8 @@ AS 'MODULE_PATHNAME', 'rls_tenant_with_tenant_isolation';
 COMMENT ON FUNCTION rls_tenant.with_tenant_isolation() IS
   'true: in a policy that relies on tenant_isolation, so that both go with the extension; protect() writes it';
 
-CREATE FUNCTION rls_tenant.tenant_tables(OUT relation regclass, OUT tenant_column name,
-  OUT ancestor regclass) RETURNS SETOF record
+CREATE FUNCTION rls_tenant.tenant_tables(OUT relation regclass, OUT tenant_column name, OUT ancestor regclass)
+RETURNS SETOF record
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_tenant_tables';
 COMMENT ON FUNCTION rls_tenant.tenant_tables() IS

@@ -13,14 +13,14 @@ DECLARE
 BEGIN
   IF current_setting('is_superuser') <> 'on' THEN
     RAISE EXCEPTION 'permission denied to set up roles'
-      USING ERRCODE = 'insufficient_privilege', DETAIL =
-        'One of them has BYPASSRLS, and default privileges are set for another.',
+      USING ERRCODE = 'insufficient_privilege',
+        DETAIL = 'One of them has BYPASSRLS, and default privileges are set for another.',
         HINT = 'Call setup_roles() as a superuser.';
   END IF;
   IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema_name) THEN
     RAISE EXCEPTION 'schema "%" does not exist', schema_name
-      USING ERRCODE = 'invalid_schema_name', DETAIL =
-        'setup_roles() grants privileges in the schema of the tenant tables.',
+      USING ERRCODE = 'invalid_schema_name',
+        DETAIL = 'setup_roles() grants privileges in the schema of the tenant tables.',
         HINT = format('Create it first: CREATE SCHEMA %I;', schema_name);
   END IF;
   -- What is there already must be what policies hold: a role that bypasses them, or may become one that does, is
@@ -62,8 +62,8 @@ BEGIN
   END LOOP;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform_admin' AND rolbypassrls) THEN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform_admin' AND rolcanlogin)
-        OR EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'platform_admin'::regrole
-          AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = member)) THEN
+        OR EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+                   WHERE m.roleid = 'platform_admin'::regrole AND NOT r.rolsuper) THEN
       RAISE EXCEPTION 'role "platform_admin" is there, and is in use'
         USING ERRCODE = 'object_not_in_prerequisite_state',
           DETAIL = 'It can log in, or has members, who would bypass policies from now on.',
@@ -76,8 +76,7 @@ BEGIN
   FOR statement IN
     SELECT format('GRANT %s ON SCHEMA %I TO %I', w.privilege, schema_name, w.role)
     FROM (VALUES (1, 'CREATE', 'tenant_owner'), (2, 'USAGE', 'tenant_owner'), (3, 'USAGE', 'tenant_user'),
-      (4, 'USAGE', 'tenant_worker'),
-      (5, 'USAGE', 'platform_admin')) w(n, privilege, role)
+      (4, 'USAGE', 'tenant_worker'), (5, 'USAGE', 'platform_admin')) w(n, privilege, role)
     WHERE NOT EXISTS (
       SELECT FROM pg_namespace s, aclexplode(s.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
       WHERE s.nspname = schema_name AND r.rolname = w.role AND a.privilege_type = w.privilege)
@@ -90,18 +89,19 @@ BEGIN
   FOR statement IN
     SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE tenant_owner IN SCHEMA %I GRANT %s ON %s TO %I', schema_name,
       string_agg(w.privilege, ', ' ORDER BY w.n, w.privilege), w.kind, w.role)
-    FROM (VALUES (1, 'SELECT', 'TABLES', 'r', 'tenant_user'), (2, 'INSERT', 'TABLES', 'r', 'tenant_user'),
-      (3, 'UPDATE', 'TABLES', 'r', 'tenant_user'),
-      (4, 'DELETE', 'TABLES', 'r', 'tenant_user'), (5, 'USAGE', 'SEQUENCES', 'S', 'tenant_user'),
+    FROM (VALUES
+      (1, 'SELECT', 'TABLES', 'r', 'tenant_user'), (2, 'INSERT', 'TABLES', 'r', 'tenant_user'),
+      (3, 'UPDATE', 'TABLES', 'r', 'tenant_user'), (4, 'DELETE', 'TABLES', 'r', 'tenant_user'),
+      (5, 'USAGE', 'SEQUENCES', 'S', 'tenant_user'),
       (6, 'SELECT', 'TABLES', 'r', 'tenant_worker'), (7, 'INSERT', 'TABLES', 'r', 'tenant_worker'),
-        (8, 'UPDATE', 'TABLES', 'r', 'tenant_worker'),
-      (9, 'DELETE', 'TABLES', 'r', 'tenant_worker'), (10, 'USAGE', 'SEQUENCES', 'S', 'tenant_worker'),
-      (11, 'SELECT', 'TABLES', 'r', 'platform_admin'), (12, 'SELECT', 'SEQUENCES', 'S', 'platform_admin')) w(n,
-        privilege, kind, code, role)
+      (8, 'UPDATE', 'TABLES', 'r', 'tenant_worker'), (9, 'DELETE', 'TABLES', 'r', 'tenant_worker'),
+      (10, 'USAGE', 'SEQUENCES', 'S', 'tenant_worker'),
+      (11, 'SELECT', 'TABLES', 'r', 'platform_admin'), (12, 'SELECT', 'SEQUENCES', 'S', 'platform_admin')
+    ) w(n, privilege, kind, code, role)
     WHERE NOT EXISTS (
-      SELECT FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole
-        JOIN pg_namespace s ON s.oid = d.defaclnamespace, aclexplode(d.defaclacl) a
-        JOIN pg_roles r ON r.oid = a.grantee
+      SELECT FROM pg_default_acl d
+      JOIN pg_roles o ON o.oid = d.defaclrole JOIN pg_namespace s ON s.oid = d.defaclnamespace
+      CROSS JOIN LATERAL aclexplode(d.defaclacl) a JOIN pg_roles r ON r.oid = a.grantee
       WHERE o.rolname = 'tenant_owner' AND s.nspname = schema_name AND d.defaclobjtype::text = w.code
         AND r.rolname = w.role AND a.privilege_type = w.privilege)
     GROUP BY w.kind, w.role ORDER BY min(w.n)

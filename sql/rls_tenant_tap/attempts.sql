@@ -9,8 +9,8 @@
 --   member             whether the relation's policies ask for memberships: then rows of more tenants than one's own
 --                      may be seen
 --   kind, row, insert, update, key, default, identity, may: what statements can be made, see _tenant_stage()
-CREATE FUNCTION @extschema@._tenant_stage(relation regclass, as_role name, tenant_column name,
-  caller_path text) RETURNS jsonb
+CREATE FUNCTION @extschema@._tenant_stage(relation regclass, as_role name, tenant_column name, caller_path text)
+RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -23,13 +23,13 @@ BEGIN
   PERFORM @extschema@._tenant_unbind();
   SELECT * INTO class FROM pg_class WHERE oid = relation;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'there is no relation to test' USING ERRCODE = 'null_value_not_allowed',
-      HINT = 'Name a table or view: tenant_isolated(''invoice'').';
+    RAISE EXCEPTION 'there is no relation to test'
+      USING ERRCODE = 'null_value_not_allowed', HINT = 'Name a table or view: tenant_isolated(''invoice'').';
   END IF;
   SELECT * INTO role FROM pg_roles WHERE rolname = tried;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'role "%" does not exist', tried USING ERRCODE = 'undefined_object',
-      HINT = 'Name the role of the application: as_role => ''web''.';
+    RAISE EXCEPTION 'role "%" does not exist', tried
+      USING ERRCODE = 'undefined_object', HINT = 'Name the role of the application: as_role => ''web''.';
   ELSIF role.rolsuper OR role.rolbypassrls THEN
     RAISE EXCEPTION 'role "%" is held by no policy, so that nothing can be tested as it', tried
       USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It is a superuser, or has BYPASSRLS.',
@@ -43,14 +43,15 @@ BEGIN
   END;
   -- The usual name first: a policy that confines another column must be seen to be wrong.
   IF chosen IS NULL THEN
-    SELECT attname INTO chosen FROM pg_attribute WHERE attrelid = relation
-      AND attname = current_setting('rls_tenant.tenant_column') AND attnum > 0 AND NOT attisdropped;
+    SELECT attname INTO chosen FROM pg_attribute
+    WHERE attrelid = relation AND attname = current_setting('rls_tenant.tenant_column') AND attnum > 0
+      AND NOT attisdropped;
   END IF;
   IF chosen IS NULL THEN
     SELECT t.tenant_column INTO chosen FROM rls_tenant.tenant_tables() t WHERE t.relation = $1;
   END IF;
-  IF chosen IS NULL OR NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = chosen
-    AND attnum > 0 AND NOT attisdropped) THEN
+  IF chosen IS NULL OR NOT EXISTS (
+      SELECT FROM pg_attribute WHERE attrelid = relation AND attname = chosen AND attnum > 0 AND NOT attisdropped) THEN
     RAISE EXCEPTION '% has no tenant column%', relation, coalesce(' "' || chosen || '"', '')
       USING ERRCODE = 'undefined_column',
         HINT = 'Name it: tenant_column => ''…''. A table that belongs to tenants through another is tested by '
@@ -58,17 +59,17 @@ BEGIN
   END IF;
   IF NOT has_any_column_privilege(relation, 'SELECT') OR NOT has_schema_privilege(class.relnamespace, 'USAGE') THEN
     RAISE EXCEPTION 'role "%" may not read %, so that it cannot tell what was done to it', current_user, relation
-      USING ERRCODE = 'insufficient_privilege', HINT =
-        'Run the test as a superuser, and name the application''s role: as_role => ''web''.';
+      USING ERRCODE = 'insufficient_privilege',
+        HINT = 'Run the test as a superuser, and name the application''s role: as_role => ''web''.';
   END IF;
 
-  SELECT jsonb_build_object('relation', format('%I.%I', class.relnamespace::regnamespace::name, class.relname), 'name',
-    class.relname,
+  SELECT jsonb_build_object(
+      'relation', format('%I.%I', class.relnamespace::regnamespace::name, class.relname), 'name', class.relname,
       'column', chosen, 'role', tried, 'caller', current_setting('role'), 'path', caller_path, 'kind', class.relkind,
-      'sees_all', NOT row_security_active(relation), 'superuser',
-        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-      'member', EXISTS (SELECT FROM pg_policy p JOIN pg_depend d
-        ON (d.classid, d.objid) = ('pg_policy'::regclass, p.oid)
+      'sees_all', NOT row_security_active(relation),
+      'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+      'member', EXISTS (
+        SELECT FROM pg_policy p JOIN pg_depend d ON (d.classid, d.objid) = ('pg_policy'::regclass, p.oid)
         JOIN pg_proc f ON (d.refclassid, d.refobjid) = ('pg_proc'::regclass, f.oid)
         WHERE p.polrelid = relation AND f.pronamespace = 'rls_tenant'::regnamespace AND f.proname = 'is_member'),
       'part', EXISTS (SELECT FROM rls_tenant.tenant_tables() t WHERE t.relation = $1 AND t.ancestor IS NOT NULL),
@@ -77,13 +78,13 @@ BEGIN
       'identity', bool_or(attidentity = 'a'),
       'row', jsonb_agg(attname ORDER BY attnum) FILTER (WHERE has_column_privilege(relation, attnum, 'SELECT')),
       'readable', min(attname::text) FILTER (WHERE has_column_privilege(tried, relation, attnum, 'SELECT')),
-      'insert', coalesce(jsonb_agg(attname ORDER BY attnum) FILTER (WHERE attgenerated = ''
-        AND has_column_privilege(tried, relation, attnum, 'INSERT')
-        AND has_column_privilege(relation, attnum, 'SELECT')), '[]'),
+      'insert', coalesce(jsonb_agg(attname ORDER BY attnum) FILTER (
+        WHERE attgenerated = '' AND has_column_privilege(tried, relation, attnum, 'INSERT')
+          AND has_column_privilege(relation, attnum, 'SELECT')), '[]'),
       -- To be changed without breaking a key or a constraint, if there is such a column.
-      'update', coalesce(jsonb_agg(attname ORDER BY kept, attnum) FILTER (WHERE attgenerated = '' AND attidentity <> 'a'
-        AND has_column_privilege(tried, relation, attnum, 'UPDATE')
-        AND has_column_privilege(relation, attnum, 'SELECT')), '[]'))
+      'update', coalesce(jsonb_agg(attname ORDER BY kept, attnum) FILTER (
+        WHERE attgenerated = '' AND attidentity <> 'a' AND has_column_privilege(tried, relation, attnum, 'UPDATE')
+          AND has_column_privilege(relation, attnum, 'SELECT')), '[]'))
   INTO stage
   FROM (SELECT *, EXISTS (SELECT FROM pg_constraint WHERE conrelid = relation AND a.attnum = ANY (conkey))
                OR EXISTS (SELECT FROM pg_index WHERE indrelid = relation AND a.attnum = ANY (indkey)) AS kept
@@ -95,15 +96,16 @@ BEGIN
             AND 0 <> ALL (indkey)
           ORDER BY (SELECT attnum FROM pg_attribute WHERE attrelid = relation AND attname = chosen) = ANY (indkey),
             indexrelid LIMIT 1) i
-    CROSS JOIN LATERAL unnest(indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = relation
-      AND a.attnum = k.attnum
+    CROSS JOIN LATERAL unnest(indkey) WITH ORDINALITY k(attnum, n)
+    JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.attnum
     WHERE n <= indnkeyatts));
-  RETURN stage || jsonb_build_object('may', CASE WHEN has_schema_privilege(tried, class.relnamespace, 'USAGE')
-    THEN jsonb_build_object(
-    'SELECT', has_column_privilege(tried, relation, chosen, 'SELECT'), 'INSERT', stage->'insert' <> '[]', 'UPDATE',
-      stage->'update' <> '[]',
-    'DELETE', has_table_privilege(tried, relation, 'DELETE'), 'COPY', has_table_privilege(tried, relation, 'SELECT'))
-      ELSE '{}' END);
+  RETURN stage || jsonb_build_object('may',
+    CASE WHEN has_schema_privilege(tried, class.relnamespace, 'USAGE') THEN jsonb_build_object(
+      'SELECT', has_column_privilege(tried, relation, chosen, 'SELECT'),
+      'INSERT', stage->'insert' <> '[]',
+      'UPDATE', stage->'update' <> '[]',
+      'DELETE', has_table_privilege(tried, relation, 'DELETE'),
+      'COPY', has_table_privilege(tried, relation, 'SELECT')) ELSE '{}' END);
 END
 $$;
 COMMENT ON FUNCTION @extschema@._tenant_stage(regclass, name, name, text) IS
@@ -121,16 +123,17 @@ BEGIN
   PERFORM set_config('search_path', stage->>'path', true);
   EXECUTE format('SELECT count(*) FILTER (WHERE its), sum(hash) FILTER (WHERE its), count(*), sum(hash)
       FROM (SELECT pg_catalog.hashtextextended(ROW(%s)::text, 0) AS hash,
-        t.%3$I::text OPERATOR(pg_catalog.=) %4$L AS its FROM %2$s t WHERE %5$s) p',
-    (SELECT pg_catalog.string_agg(pg_catalog.format('t.%I', c), ', ') FROM pg_catalog.jsonb_array_elements_text(
-       (stage->'row') || CASE WHEN stage->>'kind' IN ('r', 'p')
-         AND pg_catalog.has_table_privilege(stage->>'relation', 'SELECT') THEN '["ctid"]'::jsonb ELSE '[]'::jsonb
-         END) c),
+              t.%3$I::text OPERATOR(pg_catalog.=) %4$L AS its
+            FROM %2$s t WHERE %5$s) p',
+    (SELECT pg_catalog.string_agg(pg_catalog.format('t.%I', c), ', ')
+     FROM pg_catalog.jsonb_array_elements_text((stage->'row')
+       || CASE WHEN stage->>'kind' IN ('r', 'p') AND pg_catalog.has_table_privilege(stage->>'relation', 'SELECT')
+            THEN '["ctid"]'::jsonb ELSE '[]'::jsonb END) c),
     stage->>'relation', stage->>'column', context->>'tenant',
     pg_catalog.format(CASE WHEN (stage->>'sees_all')::boolean AND NOT (stage->>'member')::boolean
-      THEN '(t.%1$I::text OPERATOR(pg_catalog.=) %2$L) IS NOT TRUE'
-      ELSE 't.%1$I::text OPERATOR(pg_catalog.=) %3$L' END, stage->>'column', own, context->>'tenant')) INTO rows, hash,
-        others, others_hash;
+        THEN '(t.%1$I::text OPERATOR(pg_catalog.=) %2$L) IS NOT TRUE'
+      ELSE 't.%1$I::text OPERATOR(pg_catalog.=) %3$L' END, stage->>'column', own, context->>'tenant'))
+  INTO rows, hash, others, others_hash;
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 END
 $$;
@@ -188,9 +191,10 @@ BEGIN
   begun := true;
   IF kind IN ('read', 'rows') THEN
     EXECUTE pg_catalog.format('WITH given(tenant) AS (%s)
-      SELECT count(*), count(*) FILTER (WHERE tenant::text OPERATOR(pg_catalog.=) %L), count(*) FILTER (WHERE %s),
-      array_agg(DISTINCT coalesce(tenant::text, ''NULL'')) FILTER (WHERE %s)
-        FROM given', statement, own, foreigner, foreigner) INTO given, mine, theirs, whose;
+        SELECT count(*), count(*) FILTER (WHERE tenant::text OPERATOR(pg_catalog.=) %L), count(*) FILTER (WHERE %s),
+          array_agg(DISTINCT coalesce(tenant::text, ''NULL'')) FILTER (WHERE %s)
+        FROM given', statement, own, foreigner, foreigner)
+    INTO given, mine, theirs, whose;
   ELSE
     EXECUTE statement;
     GET DIAGNOSTICS given = ROW_COUNT;
@@ -203,10 +207,11 @@ BEGIN
   RAISE EXCEPTION USING ERRCODE = 'RTTAP';
 EXCEPTION WHEN OTHERS THEN
   IF ended THEN
-    RETURN jsonb_build_object('given', given, 'own', mine, 'foreign', theirs, 'whose', array_to_string(whose[:3], ', ')
-      || CASE WHEN cardinality(whose) > 3 THEN ' and others' ELSE '' END,
-      'change', CASE WHEN after.rows < before.rows THEN 'takes rows away from' WHEN after.rows > before.rows
-        THEN 'makes rows of' WHEN after.hash <> before.hash THEN 'changes rows of' END,
+    RETURN jsonb_build_object('given', given, 'own', mine, 'foreign', theirs, 'whose',
+      array_to_string(whose[:3], ', ') || CASE WHEN cardinality(whose) > 3 THEN ' and others' ELSE '' END,
+      'change', CASE WHEN after.rows < before.rows THEN 'takes rows away from'
+                     WHEN after.rows > before.rows THEN 'makes rows of'
+                     WHEN after.hash <> before.hash THEN 'changes rows of' END,
       'elsewhere', (before.others, before.others_hash) IS DISTINCT FROM (after.others, after.others_hash));
   ELSIF NOT begun AND clear IS NULL THEN
     RAISE;
@@ -214,10 +219,10 @@ EXCEPTION WHEN OTHERS THEN
   -- A view, a rule, COPY FROM: it cannot be done at all. A missing context raises 55000. 42501 must be of a policy of
   -- this table, which the message tells; where it may be in another language, it is taken to be.
   RETURN jsonb_build_object('state', SQLSTATE, 'message', SQLERRM, 'refused', SQLSTATE IN ('55000', '0A000', '42809')
-    OR SQLSTATE = '42501' AND CASE WHEN NOT (stage->>'superuser')::boolean
-      AND current_setting('lc_messages') !~ '^(en|C|POSIX)' THEN true
-      WHEN stage->>'kind' IN ('r', 'p') THEN strpos(SQLERRM, 'row-level security') > 0
-        AND strpos(SQLERRM, format('for table "%s"', stage->>'name')) > 0
+    OR SQLSTATE = '42501' AND CASE
+      WHEN NOT (stage->>'superuser')::boolean AND current_setting('lc_messages') !~ '^(en|C|POSIX)' THEN true
+      WHEN stage->>'kind' IN ('r', 'p')
+        THEN strpos(SQLERRM, 'row-level security') > 0 AND strpos(SQLERRM, format('for table "%s"', stage->>'name')) > 0
       ELSE strpos(SQLERRM, 'row-level security') > 0 END);
 END
 $$;
@@ -229,8 +234,8 @@ CREATE FUNCTION @extschema@._tenant_insert(stage jsonb, values_of jsonb, columns
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT format('INSERT %s(%s) %sVALUES (%s)', target, string_agg(quote_ident(c), ', ' ORDER BY n),
-    CASE WHEN (stage->>'identity')::boolean THEN 'OVERRIDING SYSTEM VALUE ' ELSE ''
-      END, string_agg(values_of->>c, ', ' ORDER BY n))
+    CASE WHEN (stage->>'identity')::boolean THEN 'OVERRIDING SYSTEM VALUE ' ELSE '' END,
+      string_agg(values_of->>c, ', ' ORDER BY n))
   FROM jsonb_array_elements_text(columns) WITH ORDINALITY e(c, n)
 $$;
 COMMENT ON FUNCTION @extschema@._tenant_insert(jsonb, jsonb, jsonb, text) IS
@@ -255,13 +260,13 @@ DECLARE
   inserts boolean := coalesce((may->>'INSERT')::boolean, false);
   moves boolean := coalesce((may->>'UPDATE')::boolean, false) AND stage->'update' ? tenant;
   -- A column beside the tenant's, with a value that it may have.
-  touched name := (SELECT u FROM jsonb_array_elements_text(stage->'update') WITH ORDINALITY e(u, n) WHERE u <> tenant
-    AND (may->>'UPDATE')::boolean ORDER BY n LIMIT 1);
+  touched name := (SELECT u FROM jsonb_array_elements_text(stage->'update') WITH ORDINALITY e(u, n)
+                   WHERE u <> tenant AND (may->>'UPDATE')::boolean ORDER BY n LIMIT 1);
   touch text := quote_ident(touched) || ' = ' || (own_row->>touched);
   take text := format('%s = %L', c, own);
   whole boolean := inserts AND stage->'insert' ? tenant;
   key text := (SELECT string_agg(quote_ident(k), ', ' ORDER BY n)
-    FROM jsonb_array_elements_text(stage->'key') WITH ORDINALITY e(k, n));
+               FROM jsonb_array_elements_text(stage->'key') WITH ORDINALITY e(k, n));
   merges boolean := reads AND (stage->>'kind' IN ('r', 'p') OR current_setting('server_version_num')::int >= 170000);
   all_of text := format('MERGE INTO %s USING (SELECT 1) one ON true WHEN MATCHED THEN ', r);
   into_it text := format('INTO %s ', r);
@@ -270,10 +275,12 @@ DECLARE
   theirs CONSTANT text[] := ARRAY[other];
 BEGIN
   IF reads THEN RETURN QUERY VALUES ('read', format('SELECT %s FROM %s', c, r), NULL::text[]); END IF;
-  IF NOT reads AND may <> '{}' AND stage->>'readable' IS NOT NULL
-    THEN RETURN QUERY VALUES ('count', format('SELECT %I FROM %s', stage->>'readable', r), mine); END IF;
-  IF reads AND coalesce(touched IS NOT NULL OR moves, false)
-    THEN RETURN QUERY VALUES ('rows', format('SELECT %s FROM %s FOR UPDATE', c, r), NULL::text[]); END IF;
+  IF NOT reads AND may <> '{}' AND stage->>'readable' IS NOT NULL THEN
+    RETURN QUERY VALUES ('count', format('SELECT %I FROM %s', stage->>'readable', r), mine);
+  END IF;
+  IF reads AND coalesce(touched IS NOT NULL OR moves, false) THEN
+    RETURN QUERY VALUES ('rows', format('SELECT %s FROM %s FOR UPDATE', c, r), NULL::text[]);
+  END IF;
   IF touched IS NOT NULL THEN
     RETURN QUERY VALUES ('write', format('UPDATE %s SET %s', r, touch), mine);
     IF reads THEN RETURN QUERY VALUES ('rows', format('UPDATE %s SET %s RETURNING %s', r, touch, c), mine); END IF;
@@ -292,25 +299,30 @@ BEGIN
   IF whole THEN
     RETURN QUERY VALUES ('write', alien, theirs), ('nothing', alien || ' ON CONFLICT DO NOTHING', theirs);
     IF key IS NOT NULL AND reads AND (moves OR touched IS NOT NULL) THEN
-      RETURN QUERY VALUES ('write', @extschema@._tenant_insert(stage, CASE WHEN stage->'key' ? tenant THEN other_row
-        ELSE other_row || jsonb_build_object(tenant, quote_literal(own)) END,
-        stage->'insert', into_it) || format(' ON CONFLICT (%s) DO UPDATE SET %s', key, CASE WHEN moves THEN take
-          ELSE touch END), mine);
+      RETURN QUERY VALUES ('write',
+        @extschema@._tenant_insert(stage,
+          CASE WHEN stage->'key' ? tenant THEN other_row
+            ELSE other_row || jsonb_build_object(tenant, quote_literal(own)) END, stage->'insert', into_it)
+        || format(' ON CONFLICT (%s) DO UPDATE SET %s', key, CASE WHEN moves THEN take ELSE touch END), mine);
     END IF;
     IF merges THEN
-      RETURN QUERY VALUES ('write', format('MERGE INTO %s USING (SELECT 1) one ON false WHEN NOT MATCHED THEN %s', r,
-        @extschema@._tenant_insert(stage, other_row, stage->'insert', '')), theirs);
+      RETURN QUERY VALUES ('write',
+        format('MERGE INTO %s USING (SELECT 1) one ON false WHEN NOT MATCHED THEN %s', r,
+          @extschema@._tenant_insert(stage, other_row, stage->'insert', '')), theirs);
     END IF;
   END IF;
   -- The tenant that the column's default gives.
   IF inserts AND (stage->>'default')::boolean AND stage->'insert' <> to_jsonb(ARRAY[tenant]) THEN
-    RETURN QUERY VALUES ('default', @extschema@._tenant_insert(stage, own_row, (stage->'insert') - tenant::text,
-      into_it), mine || theirs);
+    RETURN QUERY VALUES ('default',
+      @extschema@._tenant_insert(stage, own_row, (stage->'insert') - tenant::text, into_it), mine || theirs);
   END IF;
   IF stage->>'kind' IN ('r', 'p') THEN
-    IF (may->>'COPY')::boolean THEN RETURN QUERY VALUES ('export', format('COPY %s TO ''/dev/null''', r), NULL::text[]);
-      END IF;
-    IF whole THEN RETURN QUERY VALUES ('import', format('COPY %s FROM ''/dev/null''', r), NULL::text[]); END IF;
+    IF (may->>'COPY')::boolean THEN
+      RETURN QUERY VALUES ('export', format('COPY %s TO ''/dev/null''', r), NULL::text[]);
+    END IF;
+    IF whole THEN
+      RETURN QUERY VALUES ('import', format('COPY %s FROM ''/dev/null''', r), NULL::text[]);
+    END IF;
   END IF;
 END
 $$;
@@ -322,12 +334,12 @@ CREATE FUNCTION @extschema@._tenant_row(stage jsonb, context jsonb) RETURNS json
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  query text := (SELECT
-    format('SELECT pg_catalog.jsonb_object(ARRAY[%s], ARRAY[%s]) FROM %s t WHERE t.%I::text OPERATOR(pg_catalog.=) %L '
-           'LIMIT 1',
+  query text := (
+    SELECT format('SELECT pg_catalog.jsonb_object(ARRAY[%s], ARRAY[%s]) FROM %s t '
+                  'WHERE t.%I::text OPERATOR(pg_catalog.=) %L LIMIT 1',
       string_agg(quote_literal(c), ', ' ORDER BY n),
-        string_agg(format('pg_catalog.format(''%%L'', t.%I)', c), ', ' ORDER BY n), stage->>'relation',
-        stage->>'column', context->>'tenant')
+      string_agg(format('pg_catalog.format(''%%L'', t.%I)', c), ', ' ORDER BY n),
+      stage->>'relation', stage->>'column', context->>'tenant')
     FROM jsonb_array_elements_text(stage->'row') WITH ORDINALITY e(c, n));
   result jsonb;
 BEGIN
@@ -354,10 +366,11 @@ DECLARE
 BEGIN
   EXECUTE format('SELECT ARRAY[(%L::%s)::text, (%L::%2$s)::text]', tenant_a, stage->>'type', tenant_b) INTO given;
   IF (stage->>'sees_all')::boolean AND (tenant_a IS NULL OR tenant_b IS NULL) THEN
-    EXECUTE format('SELECT ARRAY(SELECT DISTINCT t.%I::text COLLATE pg_catalog."C" AS tenant FROM %s t WHERE t.%1$I '
-                   'IS NOT NULL ORDER BY tenant LIMIT 3)', stage->>'column', stage->>'relation') INTO found;
-    SELECT array_agg(f ORDER BY n) INTO found FROM unnest(found) WITH ORDINALITY u(f, n) WHERE given[1] IS DISTINCT
-      FROM f AND given[2] IS DISTINCT FROM f;
+    EXECUTE format('SELECT ARRAY(SELECT DISTINCT t.%I::text COLLATE pg_catalog."C" AS tenant FROM %s t '
+                   'WHERE t.%1$I IS NOT NULL ORDER BY tenant LIMIT 3)', stage->>'column', stage->>'relation')
+    INTO found;
+    SELECT array_agg(f ORDER BY n) INTO found FROM unnest(found) WITH ORDINALITY u(f, n)
+    WHERE given[1] IS DISTINCT FROM f AND given[2] IS DISTINCT FROM f;
   END IF;
   RETURN ARRAY[coalesce(given[1], found[1]), coalesce(given[2], found[CASE WHEN given[1] IS NULL THEN 2 ELSE 1 END])];
 END
@@ -373,17 +386,17 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT v.line
   FROM pg_class c CROSS JOIN LATERAL (VALUES
-    (1, NOT relrowsecurity, format('row-level security is not enabled on %s: SELECT rls_tenant.protect(%L);', relation,
-      relation)),
+    (1, NOT relrowsecurity,
+      format('row-level security is not enabled on %s: SELECT rls_tenant.protect(%L);', relation, relation)),
     (2, NOT relforcerowsecurity,
-      format('row-level security is not forced on %s, so that its owner %I passes every policy: ALTER TABLE %1$s '
-             'FORCE ROW LEVEL SECURITY;', relation, relowner::regrole::name)),
+      format('row-level security is not forced on %s, so that its owner %I passes every policy: '
+             'ALTER TABLE %1$s FORCE ROW LEVEL SECURITY;', relation, relowner::regrole::name)),
     (3, pg_has_role(tried, relowner, 'MEMBER'),
       format('%I owns %s, or can become its owner %I, who may switch row-level security off', tried, relation,
-      relowner::regrole::name)),
+        relowner::regrole::name)),
     (4, has_table_privilege(tried, c.oid, 'TRUNCATE'),
-      format('%I may TRUNCATE %s, which no policy holds: REVOKE TRUNCATE ON %2$s FROM %1$I;', tried, relation))) v(n,
-      stands, line)
+      format('%I may TRUNCATE %s, which no policy holds: REVOKE TRUNCATE ON %2$s FROM %1$I;', tried, relation))
+  ) v(n, stands, line)
   WHERE c.oid = relation AND relkind IN ('r', 'p') AND v.stands ORDER BY n
 $$;
 COMMENT ON FUNCTION @extschema@._tenant_openings(regclass, name) IS

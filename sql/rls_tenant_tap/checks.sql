@@ -2,7 +2,7 @@ CREATE FUNCTION @extschema@._tenant_faults(relation regclass, rules text[]) RETU
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT coalesce(array_agg(format(E'%s: %s\n%s', f.rule, f.detail, f.remedy)), '{}')
-    FROM rls_tenant.table_faults(relation) f WHERE rules IS NULL OR f.rule = ANY (rules)
+  FROM rls_tenant.table_faults(relation) f WHERE rules IS NULL OR f.rule = ANY (rules)
 $$;
 COMMENT ON FUNCTION @extschema@._tenant_faults(regclass, text[]) IS
   'part of the tests: the faults of a relation by these rules (NULL: all), each with its remedy';
@@ -16,8 +16,8 @@ BEGIN
   IF faults = '{}' AND NOT EXISTS (SELECT FROM rls_tenant.tenant_tables() t WHERE t.relation = $1) THEN
     faults := ARRAY[format('%s is no tenant table', relation)];
   END IF;
-  RETURN @extschema@._tenant_report(CASE WHEN faults = '{}' THEN 'ok' ELSE 'not ok'
-    END, coalesce(description, format('%s is protected', relation)), faults);
+  RETURN @extschema@._tenant_report(CASE WHEN faults = '{}' THEN 'ok' ELSE 'not ok' END,
+    coalesce(description, format('%s is protected', relation)), faults);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.is_protected(regclass, text) IS
@@ -32,8 +32,8 @@ DECLARE
     '{rls_off,rls_off_with_policies,no_policy,only_restrictive,not_confined,always_true,check_wider,null_matches,'
     'floor_not_public,no_tenant_column}');
 BEGIN
-  RETURN @extschema@._tenant_report(CASE WHEN faults = '{}' THEN 'ok' ELSE 'not ok'
-    END, coalesce(description, format('the policies of %s confine rows to their tenant', relation)), faults);
+  RETURN @extschema@._tenant_report(CASE WHEN faults = '{}' THEN 'ok' ELSE 'not ok' END,
+    coalesce(description, format('the policies of %s confine rows to their tenant', relation)), faults);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.policies_confine(regclass, text) IS
@@ -56,14 +56,15 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT FROM %s) t', relation) INTO given;
     RAISE EXCEPTION USING ERRCODE = 'RTTAP';
   EXCEPTION
-    WHEN SQLSTATE 'RTTAP' THEN line := format('%I without a context gets %s rows, and no error: SELECT FROM %s', tried,
-      given, relation);
+    WHEN SQLSTATE 'RTTAP' THEN
+      line := format('%I without a context gets %s rows, and no error: SELECT FROM %s', tried, given, relation);
     WHEN object_not_in_prerequisite_state THEN NULL;
-    WHEN OTHERS THEN line := format('%I without a context gets another error: SELECT FROM %s: %s: %s', tried, relation,
-      SQLSTATE, SQLERRM);
+    WHEN OTHERS THEN
+      line := format('%I without a context gets another error: SELECT FROM %s: %s: %s', tried, relation, SQLSTATE,
+        SQLERRM);
   END;
-  RETURN @extschema@._tenant_report(CASE WHEN line IS NULL THEN 'ok' ELSE 'not ok'
-    END, coalesce(description, format('%s is not read without a context', relation)), array_remove(ARRAY[line], NULL));
+  RETURN @extschema@._tenant_report(CASE WHEN line IS NULL THEN 'ok' ELSE 'not ok' END,
+    coalesce(description, format('%s is not read without a context', relation)), array_remove(ARRAY[line], NULL));
 END
 $$;
 COMMENT ON FUNCTION @extschema@.context_missing_raises(regclass, name, text) IS
@@ -75,20 +76,15 @@ CREATE FUNCTION @extschema@.audit_clean(severity text DEFAULT 'risk', schema_pat
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  grades CONSTANT text[] := '{leak,risk,speed,note}';
+  wanted CONSTANT text[] := rls_tenant.severities(severity);
   lines text[];
 BEGIN
-  IF NOT coalesce(severity = ANY (grades), false) THEN
-    RAISE EXCEPTION 'there is no severity "%"', severity
-      USING ERRCODE = 'invalid_parameter_value', DETAIL = 'From worst to least: leak, risk, speed, note.',
-        HINT = 'SELECT audit_clean(''risk'');';
-  END IF;
-  SELECT coalesce(array_agg(format(E'%s: %s: %s %s: %s\n%s', a.severity, a.rule, a.object_type, a.object, a.finding,
-    a.remedy)), '{}') INTO lines
-  FROM rls_tenant.audit(schema_pattern) a WHERE array_position(grades, a.severity) <= array_position(grades, $1);
-  RETURN @extschema@._tenant_report(CASE WHEN lines = '{}' THEN 'ok' ELSE 'not ok'
-    END, coalesce(description, format('the audit finds no %s',
-    array_to_string(grades[:array_position(grades, severity)], ', no '))), lines);
+  SELECT coalesce(array_agg(
+    format(E'%s: %s: %s %s: %s\n%s', a.severity, a.rule, a.object_type, a.object, a.finding, a.remedy)), '{}')
+  INTO lines
+  FROM rls_tenant.audit(schema_pattern) a WHERE a.severity = ANY (wanted);
+  RETURN @extschema@._tenant_report(CASE WHEN lines = '{}' THEN 'ok' ELSE 'not ok' END,
+    coalesce(description, format('the audit finds no %s', array_to_string(wanted, ', no '))), lines);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.audit_clean(text, text, text) IS

@@ -5,8 +5,9 @@ CREATE FUNCTION @extschema@._tenant_report(verdict text, description text, lines
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  home text := (SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e
-    JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgtap');
+  home text := (SELECT pg_catalog.quote_ident(n.nspname)
+                FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+                WHERE e.extname = 'pgtap');
   result text;
   line text;
 BEGIN
@@ -57,8 +58,9 @@ BEGIN
   ELSE
     PERFORM rls_tenant.set_context(tenant, account, user_id);
   END IF;
-  RETURN '# as ' || concat_ws(', ', coalesce('tenant ' || tenant, CASE WHEN account IS NULL AND user_id IS NULL
-    THEN 'nobody' END), 'account ' || account, 'user ' || user_id);
+  RETURN '# as ' || concat_ws(', ',
+    coalesce('tenant ' || tenant, CASE WHEN account IS NULL AND user_id IS NULL THEN 'nobody' END),
+      'account ' || account, 'user ' || user_id);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.as_tenant(text, text, text) IS
@@ -70,8 +72,8 @@ CREATE FUNCTION @extschema@.as_tenant(tenant uuid, account uuid DEFAULT NULL, us
 LANGUAGE sql VOLATILE PARALLEL UNSAFE RETURN @extschema@.as_tenant(tenant::text, account::text, user_id::text);
 COMMENT ON FUNCTION @extschema@.as_tenant(uuid, uuid, uuid) IS 'as_tenant() with ids of type uuid';
 
-CREATE FUNCTION @extschema@.as_tenant(tenant bigint, account bigint DEFAULT NULL,
-  user_id bigint DEFAULT NULL) RETURNS text
+CREATE FUNCTION @extschema@.as_tenant(tenant bigint, account bigint DEFAULT NULL, user_id bigint DEFAULT NULL)
+RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE RETURN @extschema@.as_tenant(tenant::text, account::text, user_id::text);
 COMMENT ON FUNCTION @extschema@.as_tenant(bigint, bigint, bigint) IS 'as_tenant() with ids of type bigint';
 

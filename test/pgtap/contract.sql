@@ -9,7 +9,7 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS rls_tenant;
-SELECT plan(29);
+SELECT plan(30);
 
 SELECT has_schema('rls_tenant');
 SELECT schema_privs_are('rls_tenant', 'public', ARRAY['USAGE'], 'everybody may name what lies in the schema, nobody may add to it');
@@ -32,7 +32,11 @@ SELECT set_eq(
     ('check_configuration_row()', 'v', false, 'u', false, false, false),
     ('audit_html(text)', 'v', false, 'u', false, true, false),
     ('audit_html_style()', 'i', false, 's', false, false, false),
+    ('audit_html_number(bigint)', 's', false, 's', false, false, false),
+    ('audit_html_remedy(text)', 's', false, 's', false, false, false),
     ('audit_html_text(text,boolean)', 's', true, 's', false, false, false),
+    ('audit_html_time(timestamp with time zone)', 's', false, 's', false, false, false),
+    ('application_grantees()', 'v', false, 'u', false, false, false),
     ('application_roles()', 'v', false, 'u', false, false, false),
     ('audit(text,boolean)', 'v', false, 'u', false, true, false),
     ('audit_check(text,text)', 'v', false, 'u', false, true, false),
@@ -49,7 +53,14 @@ SELECT set_eq(
     ('audit_surroundings()', 'v', false, 'u', false, false, false),
     ('audited_tables()', 'v', false, 'u', false, false, false),
     ('grantee_name(oid)', 's', true, 's', false, false, false),
+    ('grants_on(oid)', 's', false, 's', false, false, false),
+    ('guard_triggers()', 's', false, 's', false, false, false),
     ('is_outdated(integer)', 'i', false, 's', false, false, false),
+    ('is_preloaded()', 's', false, 's', false, false, false),
+    ('severities(text)', 'i', false, 's', false, false, true),
+    ('source_relations()', 's', false, 's', false, false, false),
+    ('stored_settings()', 's', false, 's', false, false, false),
+    ('tenant_relations()', 'v', false, 'u', false, false, false),
     ('logins()', 's', false, 's', false, false, false),
     ('of_extension(regclass,oid)', 's', true, 's', false, false, false),
     ('policy_reads(regclass)', 'v', true, 'u', false, false, false),
@@ -179,7 +190,8 @@ SELECT throws_ok('CREATE INDEX ON contract_item ((rls_tenant.fast_tenant_uuid())
 SELECT lives_ok($$CREATE INDEX ON contract_item ((rls_tenant.current_tenant_uuid('11111111-1111-1111-1111-111111111111')))$$, 'a function of a constant is constant');
 
 -- The audit's rules, and its parts.
-SELECT set_eq($$SELECT DISTINCT severity FROM rls_tenant.audit_rules()$$, '{leak,risk,speed,note}'::text[], 'the severities');
+SELECT set_eq($$SELECT DISTINCT severity FROM rls_tenant.audit_rules()$$, $$SELECT unnest(rls_tenant.severities())$$, 'the severities');
+SELECT is(rls_tenant.severities('speed'), '{leak,risk,speed}', 'the severities down to one');
 SELECT is_empty($$SELECT r FROM unnest(rls_tenant.table_rules()) r WHERE r NOT IN (SELECT rule FROM rls_tenant.audit_rules())$$, 'the guard''s rules are among the audit''s');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE pronamespace = 'rls_tenant'::regnamespace AND obj_description(oid, 'pg_proc') LIKE 'part of audit()%'
   AND (prosecdef OR has_function_privilege('public', oid, 'EXECUTE'))$$, 'its parts run as their caller, and are granted to nobody');

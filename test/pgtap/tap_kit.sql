@@ -438,12 +438,12 @@ SELECT is(said('DROP TABLE part_of_thing; GRANT TRUNCATE ON thing TO tap_web; AL
 # leak: truncate_grant: table shop.thing: TRUNCATE granted to tap_web
 #   REVOKE TRUNCATE ON shop.thing FROM tap_web;$$, 'its findings, with their remedies');
 SELECT alike(said('SELECT 1', $$SELECT audit_clean('note', 'shop')$$), E'not ok - the audit finds no leak, no risk, no speed, no note\n%# leak: fk_crosses: %# note: %', 'of that severity or worse');
-SELECT is(raised('SELECT 1', $$SELECT audit_clean('worst')$$), $$22023: there is no severity "worst"
-From worst to least: leak, risk, speed, note.
-SELECT audit_clean('risk');$$, 'no such severity');
-SELECT is(raised('SELECT 1', $$SELECT audit_clean(NULL)$$), $$22023: there is no severity "<NULL>"
-From worst to least: leak, risk, speed, note.
-SELECT audit_clean('risk');$$, 'nor none');
+SELECT is(raised('SELECT 1', $$SELECT audit_clean('worst')$$), $$22023: severity "worst" does not exist
+From worst to least they are: leak, risk, speed, note.
+Name one of them, such as 'risk'.$$, 'no such severity');
+SELECT is(raised('SELECT 1', $$SELECT audit_clean(NULL)$$), $$22023: severity "<NULL>" does not exist
+From worst to least they are: leak, risk, speed, note.
+Name one of them, such as 'risk'.$$, 'nor none');
 
 -- 8. The extension
 

@@ -27,6 +27,12 @@ $template->disconnect;
 
 my %fired;
 
+# Those of the names that are no rule's.
+sub unknown {
+  my %known = map { $_ => 1 } @rules;
+  return sort grep { !$known{$_} } @_;
+}
+
 sub clean_up {
   my ($database) = @_;
   $control->do(qq{DROP DATABASE IF EXISTS "$database" WITH (FORCE)});
@@ -128,6 +134,13 @@ if (!$ENV{RLS_TENANT_AUDIT}) {
   for my $rule (grep { $_ ne 'server_outdated' } @rules) {
     ok($fired{$rule}, "some case has a finding of $rule");
   }
+  is_deeply([unknown(keys %fired)], [], 'no finding is of a rule that the list has not');
+  # Those in the text of the SQL functions, found or not; in C++ RT_RULE() takes no other.
+  my $sql = join('', map { slurp($_) } glob("$top/sql/*/*.sql"));
+  my @named = ($sql =~ /^  (?:  )?SELECT (?:DISTINCT )?'(\w+)', (?:NULL|CASE)/mg, $sql =~ /(?:THEN|ELSE) '(\w+_grant)'/g,
+    map { split /,/ } map { s/'\s+'//r } $sql =~ /'\{(rls_off,.*?)\}'/sg);
+  cmp_ok(scalar @named, '>=', 50, 'rules are named in SQL');
+  is_deeply([unknown(@named)], [], 'and are all in the list');
 }
 
 if ($pattern =~ /^(?:\.|sessions)$/) {
@@ -217,7 +230,7 @@ sub the_check {
   is($status, 0, 'no leak stands');
   refused($db, q{SELECT rls_tenant.audit_check('note')}, '55000', qr/2 finding\(s\) of severity note or worse/, 'of notes there is one more');
   is(eval { $db->do(q{SELECT rls_tenant.audit_check('risk', 'other%')}) }, 1, 'another schema');
-  refused($db, "SELECT rls_tenant.audit_check($_)", '22023', qr/there is no severity/, "no such severity: $_") for q{'Leak'}, q{''}, 'NULL', q{'accepted'};
+  refused($db, "SELECT rls_tenant.audit_check($_)", '22023', qr/severity ".*" does not exist/, "no such severity: $_") for q{'Leak'}, q{''}, 'NULL', q{'accepted'};
   $db->do($_) for 'SET rls_tenant.guard = off', q{DO $$ BEGIN FOR i IN 1 .. 120 LOOP EXECUTE format('CREATE TABLE t%s (n int)', i); END LOOP; END $$},
     'RESET rls_tenant.guard';
   my $error = eval { $db->do('SELECT rls_tenant.audit_check()'); '' } // $@;
