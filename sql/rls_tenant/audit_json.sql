@@ -82,7 +82,7 @@ BEGIN
     (SELECT p.remedy FROM present p WHERE d.change = 'new' AND p.severity = d.severity AND p.rule = d.rule
        AND p.object_type = d.object_type AND p.object = d.object AND p.finding = d.finding LIMIT 1)
   FROM difference d
-  ORDER BY d.change DESC, pg_catalog.array_position(rls_tenant.severities() || 'accepted', d.severity),
+  ORDER BY d.change DESC, pg_catalog.array_position(rls_tenant.severities(), d.severity),
     d.rule COLLATE "C", d.object COLLATE "C", d.finding COLLATE "C";
 END
 $$;
