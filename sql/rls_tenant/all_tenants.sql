@@ -105,21 +105,21 @@ BEGIN
   ELSIF $4 NOT IN ('stop', 'continue') THEN
     RAISE EXCEPTION 'on_error cannot be "%"', $4
       USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It says what an error for one tenant does to the rest.',
-        HINT = 'Say ''stop'' or ''continue''.';
+        HINT = 'Use ''stop'' or ''continue''.';
   ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = worker) THEN
     RAISE EXCEPTION 'role "%" does not exist', worker
       USING ERRCODE = 'undefined_object', DETAIL = 'as_role is the role that runs the statement.',
-        HINT = 'Name a role that policies hold.';
+        HINT = 'Name a role to which policies apply.';
   ELSIF EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = worker AND (r.rolsuper OR r.rolbypassrls)) THEN
-    RAISE EXCEPTION 'row-level security does not hold for role "%"', worker
+    RAISE EXCEPTION 'row-level security does not apply to role "%"', worker
       USING ERRCODE = 'object_not_in_prerequisite_state',
         DETAIL = 'The statement would work on the rows of all tenants each time.',
-        HINT = 'Name a role that policies hold: as_role => ''tenant_worker''. '
+        HINT = 'Name a role to which policies apply: as_role => ''tenant_worker''. '
                'Or run the statement once, without for_each_tenant().';
   END IF;
   SELECT r.statement INTO known FROM rls_tenant.tenant_run r WHERE (r.run_by, r.run) = (current_user, run_name);
   IF known <> $2 THEN
-    RAISE EXCEPTION 'run "%" was begun with another statement', run_name
+    RAISE EXCEPTION 'run "%" was started with another statement', run_name
       USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = pg_catalog.format('It was: %s', known),
         HINT = pg_catalog.format(
           'Name another run, or forget this one: DELETE FROM rls_tenant.tenant_run WHERE run = %L;', run_name);
@@ -158,7 +158,7 @@ BEGIN
         RAISE EXCEPTION 'run "%" is over', run_name
           USING ERRCODE = 'object_not_in_prerequisite_state',
             DETAIL = 'Another session has come to its end, or has deleted it.',
-            HINT = 'See what is done before you call it again: without the run each tenant would be done anew.';
+            HINT = 'See what is done before you call it again: without the run each tenant would be done again.';
       END IF;
       COMMIT;
       PERFORM pg_catalog.set_config('search_path', own_path, true);
@@ -196,8 +196,8 @@ BEGIN
       RAISE EXCEPTION 'the statement failed for tenant "%": %', current_one, message
         USING ERRCODE = state,
           DETAIL = pg_catalog.format('%s of %s tenants are done, and stay so.', already + done, total),
-          HINT = 'Mend the cause and call it again in the same way: it goes on here. '
-                 'Or pass such tenants over: on_error => ''continue''.';
+          HINT = 'Fix the cause and call it again in the same way: it goes on here. '
+                 'Or skip such tenants: on_error => ''continue''.';
     ELSE
       failed := failed + 1;
       RAISE WARNING 'the statement failed for tenant "%": %', current_one, message;
@@ -218,9 +218,9 @@ BEGIN
       USING ERRCODE = 'raise_exception', DETAIL = 'The others are done, and stay so.',
         HINT = pg_catalog.format(
           'SELECT tenant, error FROM rls_tenant.tenant_run_step WHERE run = %L AND sqlstate IS NOT NULL; '
-          'then call it again in the same way: it tries these anew.', run_name);
+          'then call it again in the same way: it tries these again.', run_name);
   END IF;
-  -- A run without a name is over, and the next call of it begins anew.
+  -- A run without a name is over, and the next call of it starts again.
   IF $3 IS NULL THEN
     DELETE FROM rls_tenant.tenant_run r WHERE (r.run_by, r.run) = (current_user, run_name);
   END IF;
@@ -228,9 +228,9 @@ END
 $$;
 COMMENT ON PROCEDURE rls_tenant.for_each_tenant(text, text, text, text, name) IS
   'runs an SQL statement for each tenant that a query gives (its first column; each once), in a transaction of its '
-  'own with that tenant as its context, and notes it there, so that a run that was stopped goes on when it is '
-  'called again in the same way; under a name (run) each tenant is done once for ever, without one the next call '
-  'after the last tenant begins anew. on_error: stop (default) or continue, which raises at the end. as_role: the '
-  'role that runs the statement, held by policies (default: the caller). Reports by NOTICE and in tenant_runs(). '
-  'Not in a transaction block. 22004: NULL; 22023: on_error; 42704: no such role; 55000: policies do not hold the '
-  'role, the run was begun with another statement, or has been deleted meanwhile; else the statement''s own error';
+  'own with that tenant as its context, and notes it there, so that a run that was stopped goes on when it is called '
+  'again in the same way; under a name (run) each tenant is done once for ever, without one the next call after the '
+  'last tenant starts again. on_error: stop (default) or continue, which raises at the end. as_role: the role that '
+  'runs the statement, to which policies apply (default: the caller). Reports by NOTICE and in tenant_runs(). Not in '
+  'a transaction block. 22004: NULL; 22023: on_error; 42704: no such role; 55000: policies do not apply to the role, '
+  'the run was started with another statement, or has been deleted meanwhile; else the statement''s own error';

@@ -64,7 +64,7 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.audit(text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.audit(text, boolean) IS
-  'every way known around the tenant boundary of this database, worst first, each with what mends it. '
+  'every way known around the tenant boundary of this database, worst first, each with its remedy. '
   'schema_pattern: for LIKE, of the objects'' schemas (NULL: nothing but roles and server); accepted: also what '
   'exempt() has accepted. Granted to nobody';
 
@@ -86,7 +86,7 @@ BEGIN
     RAISE EXCEPTION 'the audit has % finding(s) of severity % or worse', number, $1
       USING ERRCODE = 'object_not_in_prerequisite_state',
         DETAIL = list || CASE WHEN number > 100 THEN E'\n…' ELSE '' END,
-        HINT = 'SELECT * FROM rls_tenant.audit(); What shall stay so: SELECT rls_tenant.exempt('
+        HINT = 'SELECT * FROM rls_tenant.audit(); To accept a finding: SELECT rls_tenant.exempt('
                '''schema'', ''object'', ''reason'', ''{rule}''); schema * for roles and server.';
   END IF;
 END

@@ -435,8 +435,8 @@ AS $$
       '<p>' || CASE WHEN s.found > b.findings
         THEN format('The worst %s of %s; SELECT * FROM rls_tenant.audit() gives all. ',
           rls_tenant.audit_html_number(b.findings), rls_tenant.audit_html_number(s.found)) ELSE '' END
-        || 'Read each statement before you run it: it mends what was found, and does not know what else relies on it. '
-           'What shall stay so is accepted by <code>rls_tenant.exempt()</code>, with a reason.</p>',
+        || 'Read each statement before you run it: it fixes what was found, and does not know what else relies on it. '
+           'A finding is accepted by <code>rls_tenant.exempt()</code>, with a reason.</p>',
       (SELECT string_agg(x.html, E'\n' ORDER BY x.place) FROM (
         SELECT c.place, concat_ws(E'\n', format('<section class="%s" aria-labelledby="%1$s">', c.severity),
           format('<h3 id="%s">%s</h3>', c.severity, c.words), format('<p class="soft">%s</p>', c.meaning),

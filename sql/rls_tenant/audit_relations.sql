@@ -61,7 +61,7 @@ AS $$
     SELECT DISTINCT 'published', NULL, r.oid,
       format('publication %I carries it to its subscribers without a row filter', p.pubname),
       CASE WHEN pr.oid IS NOT NULL THEN format('ALTER PUBLICATION %I DROP TABLE %s;', p.pubname, r.full_name)
-        ELSE '/* name the tables of the publication one by one, with WHERE; or exempt those that shall be published '
+        ELSE '/* name the tables of the publication one by one, with WHERE; or exempt those that are to be published '
              'whole */' END
     FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname
     JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename

@@ -164,11 +164,11 @@ AS $$
       WHEN m.here AND (r.rolsuper OR r.rolbypassrls)
         THEN format('it leads back into this database as %I, to whom no policy applies', m.remote)
       WHEN m.here AND r.oid IS NOT NULL THEN format('it leads back into this database as %I', m.remote)
-      ELSE format('it leads to the role %s elsewhere; whether policies hold it there cannot be seen from here',
+      ELSE format('it leads to the role %s elsewhere; whether policies apply to it there cannot be seen from here',
         coalesce(quote_ident(m.remote), '(not named)')) END,
     CASE WHEN m.here AND (r.rolsuper OR r.rolbypassrls)
         THEN format('DROP USER MAPPING FOR %s SERVER %I;', rls_tenant.grantee_name(m.umuser), m.srvname)
-      ELSE '/* see on the remote side that its tables have policies which hold this role */' END
+      ELSE '/* make sure on the remote server that policies apply to this role */' END
   FROM local_mapping m LEFT JOIN pg_roles r ON r.rolname = m.remote AND m.here
   UNION ALL
   SELECT 'pinned_context', NULL, s.object_type, '*', s.object_name, s.object,

@@ -7,4 +7,4 @@ COMMENT ON FUNCTION rls_tenant.restrict_columns() IS
   '…'', ''role'' [, ''source'']) refuses (42501) a change of these columns, and a new row whose values there are '
   'not the defaults, unless the context''s user has the role in the row''s tenant by that membership source '
   '(without it: tenant), or the current database role has the privileges of the database role of that name; 55000 '
-  'where it is made so that it cannot be kept, or where neither source nor role is there';
+  'if the trigger is defined so that it cannot be enforced, or if there is neither such a source nor such a role';

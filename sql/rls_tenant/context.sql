@@ -27,7 +27,7 @@ CREATE FUNCTION rls_tenant.tenant_setting() RETURNS text
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_tenant_setting';
 COMMENT ON FUNCTION rls_tenant.tenant_setting() IS
-  'the tenant of the context as text: the default argument of current_tenant_uuid() and its kin';
+  'the tenant of the context as text: the default argument of current_tenant_uuid(), _bigint() and _text()';
 
 CREATE FUNCTION rls_tenant.fast_tenant_uuid() RETURNS uuid
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -39,7 +39,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_tenant_uuid';
 COMMENT ON FUNCTION rls_tenant.current_tenant_uuid(text) IS
   'the tenant that this transaction stands for, as uuid; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no uuid';
+  'rls_tenant.missing_context = null) and 22P02 if it is not a uuid';
 
 CREATE FUNCTION rls_tenant.fast_tenant_bigint() RETURNS bigint
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -51,7 +51,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_tenant_bigint';
 COMMENT ON FUNCTION rls_tenant.current_tenant_bigint(text) IS
   'the tenant that this transaction stands for, as bigint; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no bigint';
+  'rls_tenant.missing_context = null) and 22P02 if it is not a bigint';
 
 CREATE FUNCTION rls_tenant.fast_tenant_text() RETURNS text
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -63,13 +63,13 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_tenant_text';
 COMMENT ON FUNCTION rls_tenant.current_tenant_text(text) IS
   'the tenant that this transaction stands for, as text; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no text';
+  'rls_tenant.missing_context = null)';
 
 CREATE FUNCTION rls_tenant.account_setting() RETURNS text
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_account_setting';
 COMMENT ON FUNCTION rls_tenant.account_setting() IS
-  'the account of the context as text: the default argument of current_account_uuid() and its kin';
+  'the account of the context as text: the default argument of current_account_uuid(), _bigint() and _text()';
 
 CREATE FUNCTION rls_tenant.fast_account_uuid() RETURNS uuid
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -81,7 +81,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_account_uuid';
 COMMENT ON FUNCTION rls_tenant.current_account_uuid(text) IS
   'the account that this transaction stands for, as uuid; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no uuid';
+  'rls_tenant.missing_context = null) and 22P02 if it is not a uuid';
 
 CREATE FUNCTION rls_tenant.fast_account_bigint() RETURNS bigint
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -94,7 +94,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_account_bigint';
 COMMENT ON FUNCTION rls_tenant.current_account_bigint(text) IS
   'the account that this transaction stands for, as bigint; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no bigint';
+  'rls_tenant.missing_context = null) and 22P02 if it is not a bigint';
 
 CREATE FUNCTION rls_tenant.fast_account_text() RETURNS text
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -106,13 +106,13 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_account_text';
 COMMENT ON FUNCTION rls_tenant.current_account_text(text) IS
   'the account that this transaction stands for, as text; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no text';
+  'rls_tenant.missing_context = null)';
 
 CREATE FUNCTION rls_tenant.user_setting() RETURNS text
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_user_setting';
 COMMENT ON FUNCTION rls_tenant.user_setting() IS
-  'the user of the context as text: the default argument of current_user_uuid() and its kin';
+  'the user of the context as text: the default argument of current_user_uuid(), _bigint() and _text()';
 
 CREATE FUNCTION rls_tenant.fast_user_uuid() RETURNS uuid
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -124,7 +124,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_user_uuid';
 COMMENT ON FUNCTION rls_tenant.current_user_uuid(text) IS
   'the user that this transaction stands for, as uuid; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no uuid';
+  'rls_tenant.missing_context = null) and 22P02 if it is not a uuid';
 
 CREATE FUNCTION rls_tenant.fast_user_bigint() RETURNS bigint
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -136,7 +136,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_user_bigint';
 COMMENT ON FUNCTION rls_tenant.current_user_bigint(text) IS
   'the user that this transaction stands for, as bigint; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no bigint';
+  'rls_tenant.missing_context = null) and 22P02 if it is not a bigint';
 
 CREATE FUNCTION rls_tenant.fast_user_text() RETURNS text
 LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE
@@ -148,7 +148,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT rls_tenant.context_support
 AS 'MODULE_PATHNAME', 'rls_tenant_current_user_text';
 COMMENT ON FUNCTION rls_tenant.current_user_text(text) IS
   'the user that this transaction stands for, as text; raises 55000 if none is set (NULL with '
-  'rls_tenant.missing_context = null) and 22P02 if it is no text';
+  'rls_tenant.missing_context = null)';
 
 -- Context: setting and showing
 CREATE FUNCTION rls_tenant.set_context(tenant_id text, account_id text DEFAULT NULL, user_id text DEFAULT NULL)

@@ -1,7 +1,7 @@
 -- Explaining
 
 -- For everybody: it tells no more than the catalogs and the caller's own context, and reads rows only for a caller whom
--- no policy holds.
+-- no policy applies to.
 CREATE FUNCTION rls_tenant.explain_access(relation regclass, row_filter text DEFAULT NULL, as_role name DEFAULT NULL,
   OUT row_key text, OUT command text, OUT allowed boolean, OUT policy name, OUT kind text, OUT condition text,
     OUT reason text) RETURNS SETOF record

@@ -17,7 +17,8 @@ CREATE TABLE rls_tenant.exemption (
 REVOKE ALL ON rls_tenant.exemption FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('rls_tenant.exemption', '');
 COMMENT ON TABLE rls_tenant.exemption IS
-  'what the guard lets be and audit() takes as accepted, each with a reason; written by exempt() and baseline()';
+  'what the guard does not check and audit() reports as accepted, each with a reason; written by exempt() and '
+  'baseline()';
 COMMENT ON COLUMN rls_tenant.exemption.schema_name IS
   'the schema''s name, to the letter; * for roles, settings and the server';
 COMMENT ON COLUMN rls_tenant.exemption.relation_pattern IS
@@ -36,7 +37,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_table_faults';
 REVOKE ALL ON FUNCTION rls_tenant.table_faults(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.table_faults(regclass) IS
-  'the rules that a table or view breaks, whatever its exemptions, each with the statement that mends it';
+  'the rules that a table or view breaks, whatever its exemptions, each with the statement that fixes it';
 
 CREATE FUNCTION rls_tenant.table_rules() RETURNS text[]
 LANGUAGE C IMMUTABLE PARALLEL SAFE
@@ -69,7 +70,7 @@ BEGIN
   END IF;
   SELECT r INTO unknown FROM pg_catalog.unnest($4) r WHERE r NOT IN (SELECT rule FROM rls_tenant.audit_rules()) LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'there is no rule "%"', unknown
+    RAISE EXCEPTION 'rule "%" does not exist', unknown
       USING ERRCODE = 'invalid_parameter_value', DETAIL = 'rules names the rules that are waived; NULL waives all.',
         HINT = 'The guard''s rules are: ' || pg_catalog.array_to_string(rls_tenant.table_rules(), ', ')
           || '; SELECT * FROM rls_tenant.audit_rules() lists all.';
@@ -92,8 +93,8 @@ END
 $$;
 REVOKE ALL ON FUNCTION rls_tenant.exempt(name, text, text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.exempt(name, text, text, text[]) IS
-  'lets the tables, views and functions of a schema (* for roles and settings) whose name is LIKE the pattern be, '
-  'for a reason; rules: those that are waived, NULL for all; raises 22004, 22023 or 22025';
+  'exempts the tables, views and functions of a schema (* for roles and settings) whose names are LIKE the pattern '
+  'from rules, for a reason; rules: those that are waived, NULL for all; raises 22004, 22023 or 22025';
 
 CREATE FUNCTION rls_tenant.judged_relations(OUT relation oid, OUT schema_name name, OUT relation_name name)
 RETURNS SETOF record
@@ -214,7 +215,7 @@ AS $$
            'set session_preload_libraries = ''rls_tenant''' END
     UNION ALL
     SELECT 3, 0, 'event trigger ' || t.name, CASE
-      WHEN t.enabled IS NULL THEN 'MISSING: DROP EXTENSION rls_tenant and create it anew'
+      WHEN t.enabled IS NULL THEN 'MISSING: DROP EXTENSION rls_tenant and create it again'
       WHEN t.enabled = 'A' THEN 'enabled always'
       ELSE CASE t.enabled WHEN 'O' THEN 'enabled, but not for session_replication_role = replica' ELSE 'DISABLED' END
         || format(': ALTER EVENT TRIGGER %I ENABLE ALWAYS;', t.name) END
@@ -224,7 +225,7 @@ AS $$
     WHERE current_setting('event_triggers', true) = 'off'
     UNION ALL
     SELECT 5, 0, 'tenant tables',
-      format('%s, and %s parts of them', count(*) FILTER (WHERE ancestor IS NULL), count(ancestor))
+      format('%s, and %s partitions and children of them', count(*) FILTER (WHERE ancestor IS NULL), count(ancestor))
     FROM rls_tenant.tenant_tables()
     UNION ALL
     SELECT 6, 0, 'relations with faults that are not exempt', CASE WHEN count(*) = 0 THEN 'none'
@@ -248,7 +249,7 @@ COMMENT ON FUNCTION rls_tenant.status() IS
   'what the guard does now: its mode, event triggers, tenant tables, relations with faults, exemptions by reason, '
   'and the last refusals of this session; granted to nobody';
 
--- Restoring as a role that is no superuser
+-- Restoring as a role that is not a superuser
 --
 -- A dump copies the rows of the configuration tables. Everybody may INSERT; a trigger decides, before constraints and
 -- unique indexes could tell of other rows.

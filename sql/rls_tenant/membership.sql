@@ -150,7 +150,7 @@ CREATE FUNCTION rls_tenant.member_role(group_id uuid, source text DEFAULT 'tenan
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_member_role_uuid';
 COMMENT ON FUNCTION rls_tenant.member_role(uuid, text) IS
-  'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where '
+  'the role of the context''s user in the group; NULL if there is none or the user is not a member. Raises 21000 where '
   'there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id bigint, source text DEFAULT 'tenant') RETURNS boolean
@@ -171,7 +171,7 @@ CREATE FUNCTION rls_tenant.member_role(group_id bigint, source text DEFAULT 'ten
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_member_role_bigint';
 COMMENT ON FUNCTION rls_tenant.member_role(bigint, text) IS
-  'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where '
+  'the role of the context''s user in the group; NULL if there is none or the user is not a member. Raises 21000 where '
   'there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id integer, source text DEFAULT 'tenant') RETURNS boolean
@@ -192,7 +192,7 @@ CREATE FUNCTION rls_tenant.member_role(group_id integer, source text DEFAULT 'te
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_member_role_integer';
 COMMENT ON FUNCTION rls_tenant.member_role(integer, text) IS
-  'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where '
+  'the role of the context''s user in the group; NULL if there is none or the user is not a member. Raises 21000 where '
   'there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id smallint, source text DEFAULT 'tenant') RETURNS boolean
@@ -213,7 +213,7 @@ CREATE FUNCTION rls_tenant.member_role(group_id smallint, source text DEFAULT 't
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_member_role_smallint';
 COMMENT ON FUNCTION rls_tenant.member_role(smallint, text) IS
-  'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where '
+  'the role of the context''s user in the group; NULL if there is none or the user is not a member. Raises 21000 where '
   'there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.is_member(group_id text, source text DEFAULT 'tenant') RETURNS boolean
@@ -234,7 +234,7 @@ CREATE FUNCTION rls_tenant.member_role(group_id text, source text DEFAULT 'tenan
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_member_role_text';
 COMMENT ON FUNCTION rls_tenant.member_role(text, text) IS
-  'the role of the context''s user in the group; NULL if there is none or the user is no member. Raises 21000 where '
+  'the role of the context''s user in the group; NULL if there is none or the user is not a member. Raises 21000 where '
   'there are several, else as is_member()';
 
 CREATE FUNCTION rls_tenant.membership_cache(OUT users bigint, OUT bytes bigint, OUT evictions bigint,

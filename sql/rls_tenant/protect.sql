@@ -21,8 +21,8 @@ RETURNS SETOF record
 LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'rls_tenant_tenant_tables';
 COMMENT ON FUNCTION rls_tenant.tenant_tables() IS
-  'the tables whose policies keep tenants apart, and their parts; tenant_column is NULL where another table says '
-  'whose a row is';
+  'the tables whose policies keep tenants apart, with their partitions and children; tenant_column is NULL where '
+  'another table says whose a row is';
 
 CREATE FUNCTION rls_tenant.protect(relation regclass, tenant_column name DEFAULT NULL, access text DEFAULT NULL,
   membership text DEFAULT NULL,

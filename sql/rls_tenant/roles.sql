@@ -9,7 +9,6 @@ DECLARE
   held text[] := '{tenant_user,tenant_worker}';
   wanted record;
   statement text;
-  fault text;
 BEGIN
   IF current_setting('is_superuser') <> 'on' THEN
     RAISE EXCEPTION 'permission denied to set up roles'
@@ -23,20 +22,20 @@ BEGIN
         DETAIL = 'setup_roles() grants privileges in the schema of the tenant tables.',
         HINT = format('Create it first: CREATE SCHEMA %I;', schema_name);
   END IF;
-  -- What is there already must be what policies hold: a role that bypasses them, or may become one that does, is
+  -- Policies must apply to the roles that exist already: one that bypasses them, or may become one that does, is
   -- refused.
   FOR wanted IN
-    SELECT r.rolname AS role, other.rolname AS reached, other.rolsuper OR other.rolbypassrls AS bypasses,
-      CASE WHEN other.rolsuper THEN 'superuser' ELSE 'BYPASSRLS' END AS attribute, other.rolcreaterole AS creates
+    SELECT r.rolname AS role, other.rolname AS reached,
+      CASE WHEN other.rolsuper THEN 'is a superuser' WHEN other.rolbypassrls THEN 'has BYPASSRLS'
+        ELSE 'has CREATEROLE' END AS attribute
     FROM pg_roles r JOIN pg_roles other ON pg_has_role(r.oid, other.oid, 'MEMBER')
     WHERE r.rolname = ANY (held) AND (other.rolsuper OR other.rolbypassrls OR other.rolcreaterole)
     ORDER BY r.rolname, other.oid <> r.oid, other.rolname
   LOOP
-    fault := CASE WHEN NOT wanted.bypasses THEN 'CREATEROLE' ELSE wanted.attribute END;
-    RAISE EXCEPTION 'role "%" is not held by policies', wanted.role
+    RAISE EXCEPTION 'policies do not apply to role "%"', wanted.role
       USING ERRCODE = 'object_not_in_prerequisite_state',
-        DETAIL = CASE WHEN wanted.reached = wanted.role THEN format('It is %s.', fault)
-          ELSE format('It is a member of "%s", which is %s.', wanted.reached, fault) END,
+        DETAIL = CASE WHEN wanted.reached = wanted.role THEN format('It %s.', wanted.attribute)
+          ELSE format('It is a member of "%s", which %s.', wanted.reached, wanted.attribute) END,
         HINT = CASE WHEN wanted.reached <> wanted.role THEN format('REVOKE %I FROM %I;', wanted.reached, wanted.role)
           ELSE format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS NOCREATEROLE;', wanted.role) END;
   END LOOP;
@@ -48,7 +47,7 @@ BEGIN
     RAISE EXCEPTION 'role "%" owns tables', wanted.role
       USING ERRCODE = 'object_not_in_prerequisite_state',
         DETAIL = format('One of them is %s. An owner could switch row-level security off.', wanted.relation),
-        HINT = format('ALTER TABLE %s OWNER TO tenant_owner; when that role is there.', wanted.relation);
+        HINT = format('ALTER TABLE %s OWNER TO tenant_owner; when that role exists.', wanted.relation);
   END LOOP;
 
   FOR statement IN
@@ -64,10 +63,10 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform_admin' AND rolcanlogin)
         OR EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
                    WHERE m.roleid = 'platform_admin'::regrole AND NOT r.rolsuper) THEN
-      RAISE EXCEPTION 'role "platform_admin" is there, and is in use'
+      RAISE EXCEPTION 'role "platform_admin" already exists and is in use'
         USING ERRCODE = 'object_not_in_prerequisite_state',
           DETAIL = 'It can log in, or has members, who would bypass policies from now on.',
-          HINT = 'If they shall: ALTER ROLE platform_admin BYPASSRLS; and call it again. Else rename it.';
+          HINT = 'If that is intended: ALTER ROLE platform_admin BYPASSRLS; and call it again. Otherwise rename it.';
     END IF;
     statement := 'ALTER ROLE platform_admin BYPASSRLS';
     EXECUTE statement;
@@ -115,6 +114,6 @@ REVOKE ALL ON FUNCTION rls_tenant.setup_roles(name) FROM PUBLIC;
 COMMENT ON FUNCTION rls_tenant.setup_roles(name) IS
   'makes the roles tenant_owner, tenant_user, tenant_worker and platform_admin (none can log in; the last has '
   'BYPASSRLS) where they are missing, and their privileges in a schema and on what tenant_owner will make there; '
-  'gives the statements that it has run, none if all is there. NULL does nothing. 42501: not a superuser; 3F000: no '
-  'such schema; 55000: tenant_user or tenant_worker is there and bypasses policies, by itself or as a member of '
-  'another role, or owns tables; platform_admin is there without BYPASSRLS, and can log in or has members';
+  'returns the statements that it has run, none if nothing was missing. NULL does nothing. 42501: not a superuser; '
+  '3F000: no such schema; 55000: tenant_user or tenant_worker exists and bypasses policies, by itself or as a member '
+  'of another role, or owns tables; platform_admin exists without BYPASSRLS, and can log in or has members';

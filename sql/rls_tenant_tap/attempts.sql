@@ -31,7 +31,7 @@ BEGIN
     RAISE EXCEPTION 'role "%" does not exist', tried
       USING ERRCODE = 'undefined_object', HINT = 'Name the role of the application: as_role => ''web''.';
   ELSIF role.rolsuper OR role.rolbypassrls THEN
-    RAISE EXCEPTION 'role "%" is held by no policy, so that nothing can be tested as it', tried
+    RAISE EXCEPTION 'role "%" bypasses row-level security, so nothing can be tested as it', tried
       USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It is a superuser, or has BYPASSRLS.',
         HINT = 'Name the role of the application: as_role => ''web''.';
   END IF;
@@ -395,7 +395,7 @@ AS $$
       format('%I owns %s, or can become its owner %I, who may switch row-level security off', tried, relation,
         relowner::regrole::name)),
     (4, has_table_privilege(tried, c.oid, 'TRUNCATE'),
-      format('%I may TRUNCATE %s, which no policy holds: REVOKE TRUNCATE ON %2$s FROM %1$I;', tried, relation))
+      format('%I may TRUNCATE %s, to which no policy applies: REVOKE TRUNCATE ON %2$s FROM %1$I;', tried, relation))
   ) v(n, stands, line)
   WHERE c.oid = relation AND relkind IN ('r', 'p') AND v.stands ORDER BY n
 $$;

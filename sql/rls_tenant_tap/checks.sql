@@ -14,7 +14,7 @@ DECLARE
   faults text[] := @extschema@._tenant_faults(relation, NULL);
 BEGIN
   IF faults = '{}' AND NOT EXISTS (SELECT FROM rls_tenant.tenant_tables() t WHERE t.relation = $1) THEN
-    faults := ARRAY[format('%s is no tenant table', relation)];
+    faults := ARRAY[format('%s is not a tenant table', relation)];
   END IF;
   RETURN @extschema@._tenant_report(CASE WHEN faults = '{}' THEN 'ok' ELSE 'not ok' END,
     coalesce(description, format('%s is protected', relation)), faults);

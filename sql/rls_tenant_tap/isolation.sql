@@ -31,7 +31,7 @@ BEGIN
   IF rows[1] IS NULL OR rows[2] IS NULL OR pair[1] = pair[2] THEN
     failures := failures || CASE
       WHEN (pair[1] IS NULL OR pair[2] IS NULL) AND NOT (stage->>'sees_all')::boolean
-        THEN format('policies hold %I, so that it cannot tell who has rows: name two tenants, '
+        THEN format('policies apply to %I, so it cannot tell which tenants have rows: name two tenants, '
                     'tenant_isolated(%L, ''…'', ''…''), or run the test as a superuser', current_user, relation)
       ELSE format('%s needs a row of each of two tenants, and has one of %s: '
                   'SELECT as_tenant(''…''); INSERT INTO %1$s …; for each, before the test', relation,
@@ -154,12 +154,12 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE
 RETURN @extschema@._tenant_isolated(relation, tenant_a, tenant_b, as_role, description, public_read, tenant_column,
   user_a, user_b, pg_catalog.current_setting('search_path'));
 COMMENT ON FUNCTION @extschema@.tenant_isolated(regclass, text, text, name, text, boolean, name, text, text) IS
-  'a pgTAP test: whether a role that policies hold (default: the current one), as each of two tenants (default: two '
-  'that have rows) and without a context, can read, change, take, give away or make the other''s rows, by each kind '
-  'of statement; all is undone. It also fails where a tenant sees none of its own rows, and where something cannot '
-  'be decided. public_read: others'' rows may be read. user_a, user_b: users of the two, for memberships. 22023: a '
-  'role that no policy holds; 42703: no tenant column; 42501: the context may not change, or the caller may not '
-  'read the relation';
+  'a pgTAP test: whether a role to which policies apply (default: the current one), as each of two tenants (default: '
+  'two that have rows) and without a context, can read, change, take, give away or make the other''s rows, by each '
+  'kind of statement; all is undone. It also fails where a tenant sees none of its own rows, and where something '
+  'cannot be decided. public_read: others'' rows may be read. user_a, user_b: users of the two, for memberships. '
+  '22023: a role to which no policy applies; 42703: no tenant column; 42501: the context may not change, or the '
+  'caller may not read the relation';
 
 CREATE FUNCTION @extschema@._tenant_isolated_schema(schema name, as_role name, public_read regclass[],
   leave_out regclass[], caller_path text) RETURNS SETOF text

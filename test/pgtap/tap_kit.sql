@@ -160,7 +160,7 @@ SELECT hole('owned by the application''s role', 'GRANT CREATE ON SCHEMA shop TO 
   'tap_web owns shop.thing, or can become its owner tap_web, who may switch row-level security off');
 SELECT hole('the application''s role can become the owner', 'GRANT tap_owner TO tap_web; REVOKE TRUNCATE ON thing FROM tap_owner',
   'tap_web owns shop.thing, or can become its owner tap_owner, who may switch row-level security off');
-SELECT hole('TRUNCATE', 'GRANT TRUNCATE ON thing TO PUBLIC', 'tap_web may TRUNCATE shop.thing, which no policy holds: REVOKE TRUNCATE ON shop.thing FROM tap_web;');
+SELECT hole('TRUNCATE', 'GRANT TRUNCATE ON thing TO PUBLIC', 'tap_web may TRUNCATE shop.thing, to which no policy applies: REVOKE TRUNCATE ON shop.thing FROM tap_web;');
 SELECT wide_hole('USING (true) beside, and no restrictive policy', 'DROP POLICY tenant_isolation ON thing; CREATE POLICY p ON thing USING (true)',
 $$tap_web as tenant 1 gets rows of tenant 2: SELECT tenant_id FROM shop.thing
 tap_web as tenant 2 takes rows away from tenant 1: DELETE FROM shop.thing
@@ -322,7 +322,7 @@ SET LOCAL rls_tenant.one_tenant_per_transaction = off;
 SELECT sound('by the application''s role itself, which names the tenants', 'SET LOCAL ROLE tap_web', $$SELECT tenant_isolated('thing', '1', '2')$$,
   E'\n# COPY was not tried, which takes a superuser, or a role with pg_read_server_files and pg_write_server_files
 # INSERT with the default of tenant_id could not be tried: a superuser''s test can');
-SELECT hole('it must name them', 'SET LOCAL ROLE tap_web', $$policies hold tap_web, so that it cannot tell who has rows: name two tenants, tenant_isolated('shop.thing', '…', '…'), or run the test as a superuser$$,
+SELECT hole('it must name them', 'SET LOCAL ROLE tap_web', $$policies apply to tap_web, so it cannot tell which tenants have rows: name two tenants, tenant_isolated('shop.thing', '…', '…'), or run the test as a superuser$$,
   $$SELECT tenant_isolated('thing')$$);
 SELECT wide_hole('it finds holes', $$SELECT policies('CREATE POLICY a ON thing USING (MINE); CREATE POLICY b ON thing FOR DELETE USING (true)'); SET LOCAL ROLE tap_web$$,
   $$tap_web as tenant 1 takes rows away from tenant 2: DELETE FROM shop.thing$$, $$SELECT tenant_isolated('thing', '1', '2')$$);
@@ -332,7 +332,7 @@ SELECT wide_hole('and does not decide what triggers stop', $$INSERT INTO part_of
 SELECT sound('a role with BYPASSRLS sees who has rows', 'GRANT SELECT ON thing TO tap_bypass; SET LOCAL ROLE tap_bypass', $$SELECT tenant_isolated('thing', as_role => 'tap_web')$$,
   E'\n# COPY was not tried, which takes a superuser, or a role with pg_read_server_files and pg_write_server_files
 # INSERT with the default of tenant_id could not be tried: a superuser''s test can');
-SELECT is(raised('SELECT 1', $$SELECT tenant_isolated('thing')$$), $$22023: role "postgres" is held by no policy, so that nothing can be tested as it
+SELECT is(raised('SELECT 1', $$SELECT tenant_isolated('thing')$$), $$22023: role "postgres" bypasses row-level security, so nothing can be tested as it
 It is a superuser, or has BYPASSRLS.
 Name the role of the application: as_role => 'web'.$$, 'a superuser names the role');
 SELECT is(raised('SELECT 1', $$SELECT tenant_isolated('thing', as_role => 'tap_nobody')$$), $$42704: role "tap_nobody" does not exist
@@ -424,7 +424,7 @@ SELECT is(said('ALTER TABLE thing NO FORCE ROW LEVEL SECURITY, ALTER tenant_id D
 # rls_not_forced: row-level security is not forced, so it does not apply to the owner
 #   ALTER TABLE shop.thing FORCE ROW LEVEL SECURITY;$$, 'the rules that it breaks, with their remedies');
 SELECT alike(said('CREATE TEMPORARY TABLE passing (a int)', $$SELECT is_protected('passing')$$), E'not ok - passing is protected\n# no_tenant_column: there is no column tenant_id%', 'any other table');
-SELECT is(said('CREATE TABLE loose (tenant_id bigint NOT NULL); CREATE VIEW seen WITH (security_invoker) AS SELECT * FROM thing', $$SELECT is_protected('seen')$$), E'not ok - public.seen is protected\n# public.seen is no tenant table', 'a view breaks no rule, and is no tenant table');
+SELECT is(said('CREATE TABLE loose (tenant_id bigint NOT NULL); CREATE VIEW seen WITH (security_invoker) AS SELECT * FROM thing', $$SELECT is_protected('seen')$$), E'not ok - public.seen is protected\n# public.seen is not a tenant table', 'a view breaks no rule, and is no tenant table');
 SELECT is(said('ALTER TABLE thing NO FORCE ROW LEVEL SECURITY', $$SELECT policies_confine('thing')$$), 'ok - the policies of shop.thing confine rows to their tenant', 'policies_confine() asks for policies alone');
 SELECT is(said('DROP POLICY tenant_isolation ON thing; CREATE POLICY p ON thing USING (true)', $$SELECT policies_confine('thing')$$), $$not ok - the policies of shop.thing confine rows to their tenant
 # always_true: policy "p" FOR ALL is true for every row, and no RESTRICTIVE policy confines them

@@ -60,7 +60,7 @@ is(rows($db, $findings), 'bypass_login|deployer', 'and the audit tells which log
 $db->do(q{SELECT rls_tenant.exempt('*', 'deployer', 'for migrations alone', '{bypass_login}')});
 is(rows($db, $findings), '', 'which is accepted with a reason');
 my (undef, $error) = call('postgres', q{'SELECT id FROM tenant', 'UPDATE invoice SET done = done + 1'});
-like($error, qr/^55000 .*row-level security does not hold for role "postgres".*as_role => 'tenant_worker'/s,
+like($error, qr/^55000 .*row-level security does not apply to role "postgres".*as_role => 'tenant_worker'/s,
   'for_each_tenant() does not run where each statement would reach all rows');
 
 # 3. Each tenant once
@@ -71,7 +71,7 @@ is(worked(), "1|$tenants", 'each tenant once');
 is(rows($db, $counts), $before, 'no row has gone to another tenant');
 is(value($db, 'SELECT count(*) FROM rls_tenant.tenant_run'), 0, 'a run without a name leaves nothing');
 call('deployer', q{'SELECT id FROM tenant', 'UPDATE invoice SET done = done + 1'});
-is(worked(), "2|$tenants", 'and begins anew when it is called again');
+is(worked(), "2|$tenants", 'and starts again when it is called again');
 ($notices) = call('postgres', q{'SELECT id FROM tenant UNION ALL SELECT 1', 'UPDATE invoice SET done = done + 1', as_role => 'worker'});
 is(worked(), "3|$tenants", 'a superuser has another role do it; a tenant that is named twice is done once');
 call('deployer', q{'SELECT 1 WHERE false', 'UPDATE invoice SET done = done + 1'});
@@ -117,7 +117,7 @@ is(worked(), "1|1\n4|$tenants", 'a tenant who came later is done when it is call
 is(rows($owner, 'SELECT run_by, run, tenants, done, failed, row_count, last_at IS NOT NULL, tenants_per_second > 0 FROM rls_tenant.tenant_runs()'),
   "deployer|add one|61|61|0|301|1|1", 'tenant_runs tells of it') or $owner->do('RESET ROLE');
 (undef, $error) = call('deployer', q{'SELECT id FROM tenant', 'UPDATE invoice SET done = 0', run => 'add one'});
-like($error, qr/^55000 .*run "add one" was begun with another statement.*It was: UPDATE invoice SET done = done \+ 1.*DELETE FROM rls_tenant.tenant_run WHERE run = 'add one';/s,
+like($error, qr/^55000 .*run "add one" was started with another statement.*It was: UPDATE invoice SET done = done \+ 1.*DELETE FROM rls_tenant.tenant_run WHERE run = 'add one';/s,
   'a name stands for one statement');
 my $stranger = $server->connect('all_tenants', user => 'other');
 is(value($stranger, 'SELECT count(*) FROM rls_tenant.tenant_runs()') . value($stranger, 'SELECT count(*) FROM rls_tenant.tenant_run_step'), '00', 'nobody sees another role\'s runs');
@@ -132,7 +132,7 @@ for my $set ('SET LOCAL ROLE', 'SET ROLE') {
 }
 # A run that somebody ends meanwhile does not go on unseen.
 (undef, $error) = call('deployer', q{'SELECT 1 UNION SELECT 2', $$DELETE FROM rls_tenant.tenant_run WHERE run = 'ended'$$, run => 'ended'});
-like($error, qr/^55000 .*run "ended" is over.*Another session has come to its end, or has deleted it.*done anew/s, 'a run that is deleted while it runs stops');
+like($error, qr/^55000 .*run "ended" is over.*Another session has come to its end, or has deleted it.*done again/s, 'a run that is deleted while it runs stops');
 $db->do('DELETE FROM tenant WHERE id = 1000');
 $db->do('DELETE FROM invoice WHERE tenant_id = 1000');
 
@@ -167,7 +167,7 @@ for (
   [q{'SELECT 1', 'SELECT 1', run => ''}, qr/^22004 /],
   [q{'SELECT 1', 'SELECT 1', on_error => 'ignore'}, qr/^22023 .*on_error cannot be "ignore".*'stop' or 'continue'/s],
   [q{'SELECT 1', 'SELECT 1', as_role => 'nobody'}, qr/^42704 .*role "nobody" does not exist/],
-  [q{'SELECT 1', 'SELECT 1', as_role => 'migrator'}, qr/^55000 .*row-level security does not hold for role "migrator"/],
+  [q{'SELECT 1', 'SELECT 1', as_role => 'migrator'}, qr/^55000 .*row-level security does not apply to role "migrator"/],
   [q{'SELECT NULL::bigint', 'SELECT 1'}, qr/^22004 .*the query for the tenants gave NULL/],
   [q{'SELECT tenant_id FROM invoice', 'SELECT 1'}, qr/^55000 .*no tenant/i],
   [q{'SELECT 1', 'SELECT 1', as_role => 'postgres'}, qr/^55000 /],

@@ -54,10 +54,10 @@ $web->disconnect;
 # 2. Another schema, whose roles are there
 
 $db->do('ALTER ROLE platform_admin NOBYPASSRLS');
-refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/role "platform_admin" is there, and is in use.*has members, who would bypass policies/s, 'members of a role that was there get no bypass');
+refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/role "platform_admin" already exists and is in use.*has members, who would bypass policies/s, 'members of a role that was there get no bypass');
 $db->do('REVOKE platform_admin FROM support');
 $db->do('ALTER ROLE platform_admin LOGIN');
-refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/"platform_admin" is there, and is in use.*It can log in.*ALTER ROLE platform_admin BYPASSRLS;/s, 'nor who can log in as it');
+refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/"platform_admin" already exists and is in use.*It can log in.*ALTER ROLE platform_admin BYPASSRLS;/s, 'nor who can log in as it');
 $db->do('ALTER ROLE platform_admin NOLOGIN BYPASSRLS');
 $db->do('CREATE SCHEMA "Other"');
 like(setup('Other'), qr/^GRANT CREATE ON SCHEMA "Other" TO tenant_owner;$/m, 'another schema gets its privileges');
@@ -73,16 +73,16 @@ is(value($db, 'SELECT count(*) FROM rls_tenant.setup_roles(NULL)'), 0, 'NULL doe
 
 refused($db, q{SELECT rls_tenant.setup_roles('nowhere')}, '3F000', qr/schema "nowhere" does not exist.*CREATE SCHEMA nowhere/s, 'a schema that is not there');
 for my $attribute (qw(BYPASSRLS SUPERUSER CREATEROLE)) {
-  my $word = $attribute eq 'SUPERUSER' ? 'superuser' : $attribute;
+  my $word = $attribute eq 'SUPERUSER' ? 'is a superuser' : "has $attribute";
   $db->do("ALTER ROLE tenant_user $attribute");
   refused($db, 'SELECT rls_tenant.setup_roles()', '55000',
-    qr/role "tenant_user" is not held by policies.*It is $word\..*ALTER ROLE tenant_user NOSUPERUSER NOBYPASSRLS NOCREATEROLE;/s, "tenant_user with $attribute");
+    qr/policies do not apply to role "tenant_user".*It $word\..*ALTER ROLE tenant_user NOSUPERUSER NOBYPASSRLS NOCREATEROLE;/s, "tenant_user with $attribute");
   $db->do("ALTER ROLE tenant_user NO$attribute");
 }
 $db->do('CREATE ROLE passer BYPASSRLS');
 $db->do('CREATE ROLE between IN ROLE passer');
 $db->do('GRANT between TO tenant_worker');
-refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/role "tenant_worker" is not held by policies.*It is a member of "passer", which is BYPASSRLS/s,
+refused($db, 'SELECT rls_tenant.setup_roles()', '55000', qr/policies do not apply to role "tenant_worker".*It is a member of "passer", which has BYPASSRLS/s,
   'a role that may become one that bypasses, through another');
 $db->do('REVOKE between FROM tenant_worker');
 $db->do('ALTER TABLE invoice OWNER TO tenant_worker');
