@@ -1,11 +1,14 @@
 # rls_tenant: built with PGXS. make; make install; make installcheck [PG_CONFIG=/path/to/pg_config]
 
+# With VPATH = another directory it is built outside its source, as PGXS has it.
+srcdir := $(or $(VPATH),.)
+
 # The second is SQL alone: tests for pgTAP, without which it can be installed, and not created.
 EXTENSION = rls_tenant rls_tenant_tap
 # (VERSION is PGXS's own: that of PostgreSQL.)
-EXTENSION_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" rls_tenant.control)
+EXTENSION_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(srcdir)/rls_tenant.control)
 MODULE_big = rls_tenant
-OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp src/*/*.cpp)))
+OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/*.cpp $(srcdir)/src/*/*.cpp)))
 
 # The install scripts are put together from sql/rls_tenant and sql/rls_tenant_tap, in this order: what a file needs comes
 # before it. (In folders of their own, since pg_regress would take sql/context.sql for a test.)
@@ -16,11 +19,11 @@ TAP_MODULES = context attempts isolation checks
 DATA_built = rls_tenant--$(EXTENSION_VERSION).sql rls_tenant_tap--$(EXTENSION_VERSION).sql
 DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/updates/*.sql))
 
-REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --load-extension=rls_tenant
-ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+REGRESS = $(sort $(patsubst $(srcdir)/test/sql/%.sql,%,$(wildcard $(srcdir)/test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=rls_tenant
+ISOLATION = $(sort $(patsubst $(srcdir)/test/specs/%.spec,%,$(wildcard $(srcdir)/test/specs/*.spec)))
 # PostgreSQL 15 looks for expected/ below the output directory.
-ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=rls_tenant
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=rls_tenant
 EXTRA_CLEAN = results output_iso regression.diffs regression.out
 
 # No exception and no destructor runs inside a backend, so nothing of the C++ runtime is linked: the C compiler links.
@@ -39,7 +42,8 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS): $(wildcard src/*/*.hpp) rls_tenant.control Makefile
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+$(OBJS): $(wildcard $(srcdir)/src/*/*.hpp) $(srcdir)/rls_tenant.control $(srcdir)/Makefile
 
 # A script refuses to be run by psql.
 define concatenate

@@ -67,7 +67,7 @@ List *check_source(const SourceRow *row);
 // `active` as an expression on the relation; an error if it is not a condition.
 Node *parse_active(Relation relation, const char *active);
 
-// The table membership_source; an error where the extension is too old to have it.
+// The table membership_source; an error where the extension is not created.
 Oid source_table();
 
 // The transaction itself has changed memberships. From then on nothing that it finds is cached.

@@ -120,4 +120,21 @@ for my $name (@scripts) {
   is($complaints, '', "shellcheck has nothing to say about $name");
 }
 
+# 6. SQL
+
+my @sql = tree_files(qr{^sql/.*\.sql$});
+is(join(' ', grep { slurp("$tree/$_") =~ /^.{121}/m } @sql), '', 'no line of SQL has more than 120 characters');
+is(join(' ', grep { (() = slurp("$tree/$_") =~ /\n/g) > 600 } @sql), '', 'and no file more than 600 lines');
+my %defined;
+$defined{$_}++ for $script =~ /^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) (\S+?\([^()]*)/mg;
+cmp_ok(scalar keys %defined, '>', 100, 'functions are defined');
+is(join(' ', grep { $defined{$_} > 1 } sort keys %defined), '', 'each once');
+my ($source, $installed) = ("$work/build_g++", "rls_tenant--$version.sql");
+output("make -C '$source' PG_CONFIG='$ENV{PG_CONFIG}' clean");
+ok(!-e "$source/$installed", 'make clean removes what is put together');
+mkdir "$work/elsewhere" or die;
+output("make -C '$work/elsewhere' -f '$source/Makefile' VPATH='$source' PG_CONFIG='$ENV{PG_CONFIG}' $installed");
+is($?, 0, 'with VPATH make builds elsewhere');
+is(slurp("$work/elsewhere/$installed"), slurp("$tree/$installed"), 'the same');
+
 done_testing();
