@@ -84,6 +84,14 @@ void read_pins(Oid role) {
   pinned_role = role;
 }
 
+// Reads the pins where the session's user is another than before, for whom what is ready was checked.
+void follow_session_user() {
+  const Oid role = GetSessionUserId();
+  if (likely(role == pinned_role)) return;
+  read_pins(role);
+  make_context_unready();
+}
+
 // Whether two values are the same id, in whatever spelling its type allows.
 bool same_id(Setting setting, const ContextValue &left, const ContextValue &right) {
   const std::optional<IdType> type = setting_type(setting);
@@ -114,8 +122,7 @@ bool same_id(Setting setting, const ContextValue &left, const ContextValue &righ
 
 // Refuses to read another value than what the session user is pinned to.
 void check_read(Setting setting, const ContextValue *now) {
-  const Oid role = GetSessionUserId();
-  if (unlikely(role != pinned_role)) read_pins(role);
+  follow_session_user();
   const Pinned &pin = pinned[static_cast<int>(setting)];
   if (likely(!pin.pinned)) return;
   const char *fault = pin.fault;
@@ -137,13 +144,11 @@ bool is_dba(Oid role) {
 }  // namespace
 
 bool is_pinned(Setting setting) {
-  if (GetSessionUserId() != pinned_role) read_pins(GetSessionUserId());
+  follow_session_user();
   return pinned[static_cast<int>(setting)].pinned;
 }
 
-void check_session_user() {
-  if (unlikely(GetSessionUserId() != pinned_role)) make_context_unready();
-}
+void check_session_user() { follow_session_user(); }
 
 void check_pin(const Node *statement) {
   const VariableSetStmt *set = nullptr;

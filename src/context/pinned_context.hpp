@@ -17,7 +17,8 @@ void check_pin(const Node *statement);
 // Whether the session's user is pinned there.
 bool is_pinned(Setting setting);
 
-// At the start of a statement that reads: SET SESSION AUTHORIZATION may have come since the last read.
+// Before a statement that reads runs, a cursor for each FETCH: SET SESSION AUTHORIZATION may have come since the last
+// read.
 void check_session_user();
 
 }  // namespace rls_tenant

@@ -133,9 +133,10 @@ void check_given(const Binding *binding) {
   check_given_groups(binding->given);
 }
 
-// Refuses to go on for another tenant than the one the query was started for.
+// Refuses to go on for another tenant than the one the query was started for, or for a user who is pinned to another.
 void check_binding(const Binding *binding) {
   if (binding->holds_rows) refuse_held_rows();
+  if (binding->settings != 0) check_session_user();
   for (Setting setting : all_settings) {
     if ((binding->settings & setting_bit(setting)) == 0) continue;
     const ContextValue *before = binding->values[static_cast<int>(setting)];

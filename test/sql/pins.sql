@@ -114,6 +114,32 @@ SELECT rls_tenant.current_tenant_text();
 SET LOCAL SESSION AUTHORIZATION regress_pins;
 SELECT rls_tenant.current_tenant_text();
 ROLLBACK;
+-- For a cursor that is open already, too, also where something else has looked at the user before.
+CREATE FUNCTION pins_read() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN rls_tenant.current_tenant_text(); END $$;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = '3';
+DECLARE own CURSOR FOR SELECT rls_tenant.current_tenant_text() FROM generate_series(1, 3);
+DECLARE called CURSOR FOR SELECT pins_read() FROM generate_series(1, 3);
+DECLARE unread CURSOR FOR SELECT rls_tenant.current_tenant_text() FROM generate_series(1, 3);
+DECLARE none CURSOR FOR SELECT i FROM generate_series(1, 3) i;
+FETCH own;
+FETCH called;
+FETCH none;
+SET LOCAL SESSION AUTHORIZATION regress_pins;
+FETCH none;
+SELECT item, detail LIKE '% is pinned here, %' FROM rls_tenant.explain_context() LIMIT 1;
+SAVEPOINT s;
+FETCH own;
+ROLLBACK TO s;
+FETCH called;
+ROLLBACK TO s;
+FETCH unread;
+ROLLBACK TO s;
+SELECT rls_tenant.current_tenant_text();
+ROLLBACK TO s;
+CLOSE own;
+ROLLBACK;
+DROP FUNCTION pins_read;
 -- A pin in this database goes before one in all; an empty one there is none.
 SELECT current_database() AS here \gset
 ALTER ROLE regress_pins IN DATABASE :"here" SET rls_tenant.tenant_id = '4';
