@@ -18,21 +18,29 @@ COMMENT ON FUNCTION rls_tenant.audit_json(text) IS
   'what audit() finds, with what exempt() has accepted, as one JSON object: counts, and findings, worst first. '
   'schema_pattern as for audit(). Granted to nobody';
 
-CREATE FUNCTION rls_tenant.audit_sarif(schema_pattern text DEFAULT '%') RETURNS jsonb
+CREATE FUNCTION rls_tenant.audit_sarif(schema_pattern text DEFAULT '%', file text DEFAULT NULL) RETURNS jsonb
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
   WITH rule AS MATERIALIZED (
     SELECT r.rule, r.severity, r.meaning, n - 1 AS index,
       CASE r.severity WHEN 'leak' THEN 'error' WHEN 'risk' THEN 'warning' ELSE 'note' END AS level
     FROM rls_tenant.audit_rules() WITH ORDINALITY r(rule, severity, meaning, n)),
+  place AS (
+    -- Code hosts refuse a result without a file. It is a URI: all bytes but letters, digits and -./_~ are encoded.
+    SELECT CASE WHEN $2 <> '' THEN jsonb_build_object('physicalLocation', jsonb_build_object(
+      'artifactLocation', jsonb_build_object('uri', string_agg(
+        CASE WHEN b BETWEEN 45 AND 57 OR b BETWEEN 65 AND 90 OR b BETWEEN 97 AND 122 OR b IN (95, 126) THEN chr(b)
+        ELSE '%' || upper(lpad(to_hex(b), 2, '0')) END, '' ORDER BY i)),
+      'region', jsonb_build_object('startLine', 1))) ELSE '{}' END AS value
+    FROM convert_to($2, 'UTF8') file, generate_series(0, octet_length(file) - 1) i, get_byte(file, i) b),
   result AS (
     -- A finding that was accepted says its own severity and the reason at its end.
     SELECT a.n, jsonb_build_object('ruleId', a.rule, 'ruleIndex', r.index,
       'level', CASE coalesce(x.accepted[1], a.severity) WHEN 'leak' THEN 'error' WHEN 'risk' THEN 'warning'
         ELSE 'note' END,
       'message', jsonb_build_object('text', format('%s %s: %s', a.object_type, a.object, a.finding)),
-      'locations', jsonb_build_array(jsonb_build_object('logicalLocations', jsonb_build_array(
-        jsonb_build_object('fullyQualifiedName', a.object, 'kind', a.object_type)))),
+      'locations', jsonb_build_array((SELECT p.value FROM place p) || jsonb_build_object('logicalLocations',
+        jsonb_build_array(jsonb_build_object('fullyQualifiedName', a.object, 'kind', a.object_type)))),
       'partialFingerprints', jsonb_build_object('finding/v1', encode(sha256(convert_to(
         jsonb_build_array(a.rule, a.object_type, a.object, a.finding)::text, 'UTF8')), 'hex')),
       'properties', jsonb_build_object('severity', a.severity, 'remedy', a.remedy))
@@ -51,10 +59,11 @@ AS $$
           'properties', jsonb_build_object('severity', r.severity)) ORDER BY r.index) FROM rule r))),
       'results', (SELECT coalesce(jsonb_agg(r.value ORDER BY r.n), '[]') FROM result r))))
 $$;
-REVOKE ALL ON FUNCTION rls_tenant.audit_sarif(text) FROM PUBLIC;
-COMMENT ON FUNCTION rls_tenant.audit_sarif(text) IS
+REVOKE ALL ON FUNCTION rls_tenant.audit_sarif(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION rls_tenant.audit_sarif(text, text) IS
   'what audit() finds as SARIF 2.1.0, for systems that show findings of linters; what exempt() has accepted is '
-  'suppressed there, with its reason. schema_pattern as for audit(). Granted to nobody';
+  'suppressed there, with its reason. schema_pattern as for audit(); file: a path in the repository at which code '
+  'hosts show the findings, such as the migration; NULL: none. Granted to nobody';
 
 CREATE FUNCTION rls_tenant.audit_changes(before jsonb, schema_pattern text DEFAULT '%', OUT change text,
   OUT severity text, OUT rule text, OUT object_type text, OUT object text, OUT finding text, OUT remedy text)

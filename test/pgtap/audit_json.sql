@@ -9,7 +9,7 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS rls_tenant;
-SELECT plan(18);
+SELECT plan(20);
 SET LOCAL rls_tenant.guard = off;
 CREATE SCHEMA "odd ""sales";
 CREATE TABLE "odd ""sales"."ord\er" (id int, tenant_id uuid);
@@ -37,6 +37,9 @@ SELECT is_empty($$SELECT FROM sarif, jsonb_array_elements(run -> 'results') r
     OR coalesce(r #>> '{message,text}', '') = ''$$, 'with the rule, a level and a text');
 SELECT results_eq($$SELECT r ->> 'level', r #>> '{suppressions,0,justification}' FROM sarif, jsonb_array_elements(run -> 'results') r WHERE r ? 'suppressions'$$,
   $$VALUES ('warning', 'the same for (all) tenants')$$, 'what is accepted is suppressed, for its reason');
+SELECT is_empty($$SELECT r FROM sarif, jsonb_array_elements(run -> 'results') r WHERE r #> '{locations,0}' ? 'physicalLocation'$$, 'it names no file');
+SELECT results_eq($$SELECT DISTINCT r #> '{locations,0,physicalLocation}' FROM jsonb_array_elements(rls_tenant.audit_sarif('odd%', U&'db/migrate/1-neue T\00FCr.sql') #> '{runs,0,results}') r$$,
+  $$SELECT '{"artifactLocation": {"uri": "db/migrate/1-neue%20T%C3%BCr.sql"}, "region": {"startLine": 1}}'::jsonb$$, 'but the one that it is given, as a URI');
 
 SELECT is_empty($$SELECT c.* FROM kept, rls_tenant.audit_changes(before, 'odd%') c$$, 'nothing has changed');
 SELECT rls_tenant.protect('"odd ""sales"."ord\er"');
@@ -46,7 +49,7 @@ SELECT results_eq($$SELECT change, severity, rule, object, remedy IS NULL FROM k
 SELECT throws_ok('SELECT rls_tenant.audit_changes(NULL)', '22023', 'this is not what audit_json() gave');
 SELECT throws_ok($$SELECT rls_tenant.audit_changes('{"findings": 1}')$$, '22023', 'this is not what audit_json() gave');
 SELECT throws_ok($$SELECT rls_tenant.audit_changes('[]')$$, '22023', 'this is not what audit_json() gave');
-SELECT is_empty($$SELECT f FROM unnest('{audit_json(text),audit_sarif(text),"audit_changes(jsonb,text)"}'::text[]) f
+SELECT is_empty($$SELECT f FROM unnest('{audit_json(text),"audit_sarif(text,text)","audit_changes(jsonb,text)"}'::text[]) f
   WHERE has_function_privilege('public', 'rls_tenant.' || f, 'EXECUTE')$$, 'they are granted to nobody');
 SELECT * FROM finish();
 ROLLBACK;

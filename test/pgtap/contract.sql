@@ -42,7 +42,7 @@ SELECT set_eq(
     ('audit_check(text,text)', 'v', false, 'u', false, true, false),
     ('audit_changes(jsonb,text)', 'v', false, 'u', false, true, false),
     ('audit_json(text)', 'v', false, 'u', false, true, false),
-    ('audit_sarif(text)', 'v', false, 'u', false, true, false),
+    ('audit_sarif(text,text)', 'v', false, 'u', false, true, false),
     ('audit_pins()', 'v', false, 'u', false, false, false),
     ('audit_policies()', 'v', false, 'u', false, false, false),
     ('audit_relations()', 'v', false, 'u', false, false, false),

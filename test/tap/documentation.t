@@ -253,6 +253,24 @@ for my $row (@{$dba->selectall_arrayref(q{
   is(join(' ', ($line // '') =~ /`(\w+)`/g) =~ s/ baseline\K.*//r, $row->[1], "the reference has the columns of $row->[0]");
 }
 
+# The lines for CI in doc/audit.md, around a migration that opens a table and one that does not.
+my ($in_ci) = map { $_->{text} } grep { $_->{language} eq 'sh' && $_->{text} =~ /audit_changes/ } blocks('doc/audit.md');
+for my $migration (['CREATE TABLE opened (org_id uuid)', 256, 'leak|rls_off|public.opened|row-level security is not enabled'], ['SELECT 1', 0, '']) {
+  my ($sql, $status, $told) = @$migration;
+  mkdir "$work/ci";
+  my %files = (steps => $in_ci, migrate => qq{#!/bin/sh\nPGOPTIONS='-c rls_tenant.guard=off' exec psql -Xq -d "\$1" -c '$sql'\n});
+  for my $name (keys %files) {
+    open(my $file, '>', "$work/ci/$name") or die $!;
+    print $file $files{$name};
+    close($file);
+    chmod 0755, "$work/ci/$name";
+  }
+  is(system("cd '$work/ci' && PATH='$ENV{PG_BIN}':\"\$PATH\" PGUSER=postgres bash steps >steps.out 2>&1"), $status, "doc/audit.md, in CI: $sql");
+  my $output = slurp("$work/ci/steps.out");
+  $told eq '' ? is($output, '', '… prints nothing') : like($output, qr/^\Q$told\E$/m, '… prints what is new') or diag($output);
+  like(slurp("$work/ci/audit.sarif"), qr{"uri": "db/migrate/042_invoice.sql"}, '… and leaves the findings');
+}
+
 # What pages call by its name is there.
 my %known = map { $_ => 1 } keys %functions, (map { s/^rls_tenant\.//r } @settings, 'rls_tenant.handed_down'),
   map { $_->[0] } @{$dba->selectall_arrayref(q{SELECT relname FROM pg_class WHERE relnamespace = 'rls_tenant'::regnamespace})};
