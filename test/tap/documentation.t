@@ -255,7 +255,7 @@ for my $row (@{$dba->selectall_arrayref(q{
 
 # The lines for CI in doc/audit.md, around a migration that opens a table and one that does not.
 my ($in_ci) = map { $_->{text} } grep { $_->{language} eq 'sh' && $_->{text} =~ /audit_changes/ } blocks('doc/audit.md');
-for my $migration (['CREATE TABLE opened (org_id uuid)', 256, 'leak|rls_off|public.opened|row-level security is not enabled'], ['SELECT 1', 0, '']) {
+for my $migration (['CREATE TABLE opened (org_id uuid)', 256, 'leak|rls_off|public.opened|row-level security is not enabled'], ['ANALYZE country', 0, '']) {
   my ($sql, $status, $told) = @$migration;
   mkdir "$work/ci";
   my %files = (steps => $in_ci, migrate => qq{#!/bin/sh\nPGOPTIONS='-c rls_tenant.guard=off' exec psql -Xq -d "\$1" -c '$sql'\n});
