@@ -9,6 +9,7 @@
 #include "guard/protect.hpp"
 #include "policy/exemptions.hpp"
 #include "policy/fault.hpp"
+#include "policy/policy.hpp"
 #include "policy/relation_faults.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/statements.hpp"
@@ -40,23 +41,32 @@ bool is_closed_child(const Tenancy &before, const Fault *fault) {
          (strcmp(fault->rule, RT_RULE(no_policy)) == 0 || strcmp(fault->rule, RT_RULE(only_restrictive)) == 0);
 }
 
-// A new owner to whom policies do not apply.
-void check_owner(List **faults, const Check &check, const Tenancy &now) {
-  if (!now.is_tenant_table || !has_bypassrls_privilege(now.relation.owner)) return;
-  const RelationRow before = relation_row(now.relid, check.before.snapshot);
-  if (!before.found || before.owner == now.relation.owner || has_bypassrls_privilege(before.owner)) return;
-  const bool is_there = SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(before.owner));
-  add_fault(faults, RT_RULE(bypass_login),
-            psprintf("no policy applies to its new owner \"%s\"", role_name(now.relation.owner)),
-            is_there ? psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(now.relid),
-                                quote_identifier(role_name(before.owner)))
-                     : "/* give the table to a role without BYPASSRLS that is no superuser */");
+bool has_permissive_policy(const Tenancy &tenancy) {
+  const ListCell *cell;
+  foreach (cell, tenancy.policies) {
+    if (static_cast<const Policy *>(lfirst(cell))->permissive) return true;
+  }
+  return false;
 }
 
-// Whether a relation kept tenants apart, or was a detached partition that is closed. No name that it is given changes
-// that.
+// Whether a relation kept tenants apart, or shows no rows though it has the tenant column: so a partition is left when
+// it is detached. What shows rows by other policies never was a tenant table.
 bool kept_tenants(const Tenancy &before) {
-  return keeps_tenants(before) || (before.relation.row_security && before.attribute != InvalidAttrNumber);
+  return keeps_tenants(before) ||
+         (before.relation.row_security && before.attribute != InvalidAttrNumber && !has_permissive_policy(before));
+}
+
+// A new owner to whom policies do not apply. Who owns a partition reads it past its parent.
+void check_owner(List **faults, const Tenancy &now, const Tenancy &before) {
+  if (!has_bypassrls_privilege(now.relation.owner) || !(keeps_tenants(now) || kept_tenants(before))) return;
+  const Oid owner = before.relation.owner;
+  if (!before.relation.found || owner == now.relation.owner || has_bypassrls_privilege(owner)) return;
+  const bool is_there = SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner));
+  add_fault(faults, RT_RULE(bypass_login),
+            psprintf("no policy applies to its new owner \"%s\"", role_name(now.relation.owner)),
+            is_there
+                ? psprintf("ALTER TABLE %s OWNER TO %s;", relation_name(now.relid), quote_identifier(role_name(owner)))
+                : "/* give the table to a role without BYPASSRLS that is no superuser */");
 }
 
 // The name of a schema as it was before the transaction.
@@ -79,35 +89,44 @@ bool was_out_of_sight(const Check &check, const Tenancy &before, const char *rul
          is_exempt(check.exemptions, old_schema_name(before), NameStr(before.relation.name), rule, Exempt::any);
 }
 
-// A tenant table that takes a name which is exempt: what it is opened to in the next transaction would be waived.
+// A tenant table that takes a name which is exempt from what the guard refuses, and was not by its former name: what it
+// is opened to in the next transaction would be waived.
 void check_name(List **faults, const Check &check, const Tenancy &now, const Tenancy &before) {
   if (!kept_tenants(before) || !has_moved(now, before)) return;
-  if (!is_exempt(check.exemptions, now.relid, RT_RULE(rls_off), Exempt::by_name)) return;
-  add_fault(faults, RT_RULE(exempt_but_tenant), "it is a tenant table, and takes a name that is exempt",
-            psprintf("ALTER TABLE %s RENAME TO ...; /* or end the exemption, as a DBA */", relation_name(now.relid)));
+  for (const Rule &rule : rules) {
+    if (!rule.guarded || !is_exempt(check.exemptions, now.relid, rule.name, Exempt::by_name) ||
+        is_exempt(check.exemptions, old_schema_name(before), NameStr(before.relation.name), rule.name, Exempt::by_name))
+      continue;
+    add_fault(faults, RT_RULE(exempt_but_tenant),
+              psprintf("it is a tenant table, and takes a name that is exempt from %s", rule.name),
+              psprintf("ALTER TABLE %s RENAME TO ...; /* or end the exemption, as a DBA */", relation_name(now.relid)));
+    return;
+  }
 }
 
 // The same, of a relation that is locked.
 List *new_faults_of_locked(Check *check, const Candidate *candidate) {
   const Tenancy &now = tenancy_of(&check->now, candidate->relid);
-  List *all = relation_faults(now);
-  if (!candidate->is_new) check_owner(&all, *check, now);
   const Tenancy &before = tenancy_of(&check->before, now.relid);
+  List *all = relation_faults(now);
   List *faults = NIL;
-  if (!candidate->is_new) check_name(&faults, *check, now, before);
+  if (!candidate->is_new) {
+    check_owner(&all, now, before);
+    check_name(&faults, *check, now, before);
+  }
   if (all == NIL || is_extension_member(now.relid)) return faults;
   const bool kept = !candidate->is_new && kept_tenants(before), moved = !candidate->is_new && has_moved(now, before);
   if (!kept && is_schema_passed_over(now.relation.schema)) return faults;
+  // A pattern was given for what it fitted then, not for a table of the tenants, nor for a partition or child of one.
+  const Exempt how = kept || OidIsValid(now.ancestor) ? Exempt::by_name : Exempt::any;
   // What becomes a partition or child of a tenant table shows that table's rows from now on.
   List *old = now.ancestor != before.ancestor ? NIL : relation_faults(before);
   const ListCell *cell;
   foreach (cell, all) {
     Fault *fault = static_cast<Fault *>(lfirst(cell));
     const bool is_old = has_fault(old, fault) && !(moved && was_out_of_sight(*check, before, fault->rule));
-    if (!is_old && !is_closed_child(before, fault) &&
-        !is_exempt(check->exemptions, now.relid, fault->rule, kept ? Exempt::by_name : Exempt::any)) {
+    if (!is_old && !is_closed_child(before, fault) && !is_exempt(check->exemptions, now.relid, fault->rule, how))
       faults = lappend(faults, fault);
-    }
   }
   return faults;
 }
