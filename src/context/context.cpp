@@ -77,8 +77,8 @@ bool was_set_here(Setting setting) {
   return record != nullptr && record->stack != nullptr;
 }
 
-// A set that was rolled back, or whose function with a SET clause has ended, binds nothing: retries may set another
-// value. PostgreSQL keeps a setting's stack for as long as the transaction's set may have to be undone. What
+// A set whose function with a SET clause has ended, or that was made before the library was loaded and is rolled back,
+// binds nothing. PostgreSQL keeps a setting's stack for as long as the transaction's set may have to be undone. What
 // set_context() left unset is bound for as long as the tenant.
 void forget_undone_bindings() {
   if (was_set_here(Setting::tenant)) return;
@@ -97,11 +97,23 @@ void bind(Setting setting, const ContextValue *value, ContextSlot::Binding bindi
   if (value != nullptr) memcpy(&slot.bound, value, context_value_size(value->length()));
 }
 
-// Binds a transaction that is not bound yet to a value that it has set.
-void bind_by_set(Setting setting, const ContextValue *value) {
+// Binds a transaction that is not bound yet to a value that it has set, at a nesting level of subtransactions.
+void bind_by_set(Setting setting, const ContextValue *value, int level) {
   if (!one_tenant || loading || IsParallelWorker() || is_bound(setting)) return;
   note_transaction();
   bind(setting, value, ContextSlot::Binding::by_set);
+  slot_of(setting).set_level = level;
+}
+
+// A set that is rolled back binds nothing: retries may set another value. What is released belongs to the level above.
+void at_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+  const int level = GetCurrentTransactionNestLevel();
+  if (event == SUBXACT_EVENT_START_SUB) forget_undone_bindings();  // before another set can hide what was undone
+  for (ContextSlot &slot : context_slots) {
+    if (slot.binding != ContextSlot::Binding::by_set || slot.set_level < level) continue;
+    if (event == SUBXACT_EVENT_ABORT_SUB) slot.binding = ContextSlot::Binding::none;
+    if (event == SUBXACT_EVENT_COMMIT_SUB) slot.set_level = level - 1;
+  }
 }
 
 // Binds a transaction to what it reads and, where that is a value, to all three as they are now: a tenant's rows that
@@ -310,7 +322,8 @@ void assign_setting(Setting setting, void *extra) {
   note_transaction();
   const bool is_set = extra != nullptr && extra == checked_extra;
   checked_extra = nullptr;
-  if (is_set && present(slot) != nullptr && set_by_session(slot.extra->source)) bind_by_set(setting, present(slot));
+  if (is_set && present(slot) != nullptr && set_by_session(slot.extra->source))
+    bind_by_set(setting, present(slot), GetCurrentTransactionNestLevel());
   if (change_callback != nullptr) change_callback(setting);
 }
 
@@ -357,7 +370,7 @@ void define_setting() {
   drop_next_session_value = loading = false;
   context_slots[index].record = compat::find_setting(words[index].name);
   const ContextValue *now = present_context(setting);
-  if (now != nullptr && set_by_session(now->source)) bind_by_set(setting, now);
+  if (now != nullptr && set_by_session(now->source)) bind_by_set(setting, now, 1);  // at whatever level it was set
 }
 
 template <Setting setting>
@@ -535,7 +548,8 @@ void set_context_values(const char *const values[setting_count]) {
   for (Setting setting : all_settings) set_context_value(setting, values[static_cast<int>(setting)]);
   // What was left out is bound, too, as it is now. Only after all could be set.
   for (Setting setting : all_settings) {
-    if (values[static_cast<int>(setting)] == nullptr) bind_by_set(setting, present_context(setting));
+    if (values[static_cast<int>(setting)] == nullptr)
+      bind_by_set(setting, present_context(setting), GetCurrentTransactionNestLevel());
   }
 }
 
@@ -573,6 +587,7 @@ void context_init() {
   define_setting<Setting::account>();
   define_setting<Setting::user>();
   at_end_of_transaction(at_transaction_event);
+  RegisterSubXactCallback(at_subtransaction_event, nullptr);
 }
 
 }  // namespace rls_tenant

@@ -65,9 +65,10 @@ struct ContextSlot {
 
   // What the transaction is bound to. A binding by a value that was set, and not read, is undone with the set.
   enum class Binding { none, by_set, by_read } binding;
-  bool bound_unset;    // to no value
-  ContextValue bound;  // never handed out
-  config_generic *record;       // PostgreSQL's record of the setting
+  int set_level;           // by_set: the nesting level of subtransactions with which the set is undone
+  bool bound_unset;        // to no value
+  ContextValue bound;      // never handed out
+  config_generic *record;  // PostgreSQL's record of the setting
 };
 extern ContextSlot context_slots[setting_count];
 

@@ -130,14 +130,25 @@ like($answers, qr/^leak\|view_bypass\|public\.open_order\|/m, 'and of the view')
 like($answers, qr/^leak\|rls_off\|public\.customer\|/m, 'and of tables');
 refused($server->connect('app'), 'CREATE TABLE another (id int)', '42P16', qr/does not keep tenants apart/, 'the guard stands');
 is(value($dba, q{SELECT count(*) FROM rls_tenant.exemption WHERE reason = 'there before the guard'}), 41, 'the baseline has the tables of the application, and what this test has made');
+# A grandchild of a tenant's table: whoever takes it for the same for all tenants is stopped.
+$dba->do($_) for 'SET rls_tenant.guard = off', 'CREATE TABLE tax_note (order_item_tax_id int REFERENCES order_item_tax (id))', 'RESET rls_tenant.guard';
+like(take('step list'), qr/^country\|\n.*^tax_note\|org, customer, product, orders, order_item, order_item_tax$/ms, 'the list tells to which tables of tenants a table leads');
+my ($status, $output) = run_sql($sql{'step shared'});
+is($status, 3, 'and nothing goes on');
+like($output, qr/ERROR:  whose are the rows of tax_note\?/, 'while nobody has said whose a table is');
+$dba->do('DROP TABLE tax_note');
+take("undo $_") for 'shared', 'list';
 $answers = take_and_undo('list', undef, @old);
 like($answers, qr/^order_item_tax\|\|\|order_item\|order_item_id\|id$/m, 'the list has what belongs through a parent');
+like($answers, qr/^country\|\ncurrency\|\ntax_rate\|\nfeature\|$/m, 'and what nobody has decided on');
+is(value($dba, q{SELECT count(*) FROM rls_tenant.exemption WHERE reason = 'the same for all tenants'}), 0, 'of which nothing is exempt for good');
+take_and_undo('shared', undef, @old);
 is(rows($dba, q{SELECT relation_pattern FROM rls_tenant.exemption WHERE reason = 'the same for all tenants' ORDER BY 1}), "country\ncurrency\nfeature\ntax\\_rate",
   'and the exemptions what belongs to all');
 
 # 2. Columns, indexes, foreign keys: what scans, and blocks nobody
 
-my ($status, $output) = run_sql($sql{'step not_null'});
+($status, $output) = run_sql($sql{'step not_null'});
 is($status, 3, 'rows without a tenant stop the step');
 like($output, qr/ERROR:  check constraint "adoption_not_null" of relation "comment" is violated by some row/, 'and it says of which table');
 is(phase(@old), '', 'which hurts no client');
