@@ -117,6 +117,45 @@ DO $$ BEGIN
   PERFORM rls_tenant.set_context('b');
 END $$;
 
+-- What a RESET before or after leaves to be undone keeps nothing bound; what is released is undone with the level above.
+BEGIN;
+RESET rls_tenant.tenant_id;
+SAVEPOINT s;
+SELECT rls_tenant.set_context('a');
+ROLLBACK TO s;
+SELECT rls_tenant.set_context('b');
+SELECT id FROM doc;
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SELECT rls_tenant.set_context('a');
+ROLLBACK TO s;
+RESET rls_tenant.tenant_id;
+SELECT rls_tenant.set_context('b');
+SELECT id FROM doc;
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SAVEPOINT r;
+SELECT rls_tenant.set_context('a', NULL, 'u');
+RELEASE r;
+SAVEPOINT r;
+SELECT rls_tenant.set_context('b');
+ROLLBACK TO s;
+SELECT rls_tenant.set_context('b', NULL, 'v');
+SELECT id FROM doc;
+ROLLBACK;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = 'b';
+SAVEPOINT s;
+SET LOCAL rls_tenant.user_id = 'u';
+ROLLBACK TO s;
+SET LOCAL rls_tenant.user_id = 'v';
+SELECT id FROM doc;
+ROLLBACK TO s;
+SET LOCAL rls_tenant.user_id = 'u';
+ROLLBACK;
+
 -- A function's SET clause ends with it, and what it has read does not.
 CREATE FUNCTION no_read() RETURNS text LANGUAGE plpgsql SET rls_tenant.tenant_id = 'a' AS $$ BEGIN RETURN 'no read'; END $$;
 BEGIN;
