@@ -55,5 +55,5 @@ COMMIT;
 
 -- The queue has no tenant column: it holds all tenants' jobs. It makes its schema itself, so its owner may for now.
 SELECT rls_tenant.exempt('graphile_worker', '%', 'jobs of all tenants; only the queue''s owner and the worker may read or write them',
-  '{no_tenant_column}');
+  '{no_tenant_column,rls_not_forced}');
 SELECT format('GRANT CREATE ON DATABASE %I TO fanout_queue', current_database()) \gexec
