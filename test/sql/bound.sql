@@ -75,6 +75,8 @@ SELECT as_a();
 ROLLBACK TO s;
 CREATE FUNCTION late() RETURNS int LANGUAGE sql SET rls_tenant.tenant_id = 'a' RETURN 1;
 ROLLBACK TO s;
+ALTER FUNCTION as_a() SET rls_tenant.tenant_id = 'c';
+ROLLBACK TO s;
 SELECT id FROM doc;
 ROLLBACK;
 
@@ -140,6 +142,7 @@ SAVEPOINT r;
 SELECT rls_tenant.set_context('a', NULL, 'u');
 RELEASE r;
 SAVEPOINT r;
+ROLLBACK TO r;
 SELECT rls_tenant.set_context('b');
 ROLLBACK TO s;
 SELECT rls_tenant.set_context('b', NULL, 'v');
@@ -154,6 +157,12 @@ SET LOCAL rls_tenant.user_id = 'v';
 SELECT id FROM doc;
 ROLLBACK TO s;
 SET LOCAL rls_tenant.user_id = 'u';
+ROLLBACK;
+
+-- A user alone is bound, too.
+BEGIN;
+SET LOCAL rls_tenant.user_id = 'u';
+SET LOCAL rls_tenant.user_id = 'v';
 ROLLBACK;
 
 -- A function's SET clause ends with it, and what it has read does not.
@@ -190,6 +199,57 @@ SET LOCAL rls_tenant.one_tenant_per_transaction = on;
 SELECT rls_tenant.set_context('a');
 ROLLBACK;
 
+-- What was set while it was off binds nothing, nor when it comes back.
+BEGIN;
+SET LOCAL rls_tenant.one_tenant_per_transaction = off;
+SET LOCAL rls_tenant.tenant_id = 'a';
+SET LOCAL rls_tenant.one_tenant_per_transaction = on;
+SAVEPOINT s;
+SET LOCAL rls_tenant.tenant_id = 'b';
+ROLLBACK TO s;
+SET LOCAL rls_tenant.tenant_id = 'b';
+ROLLBACK;
+-- Off, a statement that has read goes on for no other, nor for none.
+CREATE FUNCTION unset() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RESET rls_tenant.tenant_id; RETURN 0; END $$;
+BEGIN;
+SET LOCAL rls_tenant.one_tenant_per_transaction = off;
+SET LOCAL rls_tenant.missing_context = 'null';
+SET LOCAL rls_tenant.plan_constants = off;
+SET LOCAL enable_indexscan = off;
+SET LOCAL enable_bitmapscan = off;
+SELECT rls_tenant.set_context('a');
+SET LOCAL ROLE regress_bound;
+SAVEPOINT s;
+SELECT id, unset() FROM doc;
+ROLLBACK TO s;
+SELECT id, rls_tenant.clear_context() FROM doc WHERE id = 1;
+ROLLBACK;
+
+-- Workers read what their leader does not hear of, so it reads what is set, and holds that still meanwhile.
+INSERT INTO country VALUES ('x', 'y');
+CREATE FUNCTION seen() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$ BEGIN RETURN (SELECT string_agg(secret, ',') FROM doc); END $$;
+CREATE FUNCTION seen_as_b() RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET rls_tenant.tenant_id = 'b' AS
+  $$ BEGIN RETURN (SELECT string_agg(secret, ',') FROM doc); END $$;
+BEGIN;
+SELECT set_config(name, 'on', true) FROM pg_settings WHERE name IN ('debug_parallel_query', 'force_parallel_mode');
+SET LOCAL ROLE regress_bound;
+SAVEPOINT s;
+SELECT rls_tenant.set_context('a');
+SELECT seen();
+ROLLBACK TO s;
+SELECT rls_tenant.set_context('b');
+ROLLBACK;
+BEGIN;
+SET LOCAL rls_tenant.one_tenant_per_transaction = off;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+SELECT rls_tenant.set_context('a');
+SET LOCAL ROLE regress_bound;
+EXPLAIN (COSTS OFF) SELECT seen_as_b() FROM country;
+SELECT seen_as_b() FROM country;
+ROLLBACK;
+
 -- A transaction that fails is followed by one that is free.
 SET ROLE regress_bound;
 BEGIN;
@@ -200,6 +260,36 @@ BEGIN;
 SELECT rls_tenant.set_context('b');
 SELECT id FROM doc;
 COMMIT;
-RESET ROLE;
+
+-- A library that is loaded late: what was set before binds, and is undone as if it had been there.
+\c -
+SET client_min_messages = warning;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = 'b';
+SAVEPOINT s;
+LOAD 'rls_tenant';
+ROLLBACK TO s;
+SET LOCAL rls_tenant.tenant_id = 'a';
+ROLLBACK;
+\c -
+SET client_min_messages = warning;
+BEGIN;
+SAVEPOINT s;
+SET LOCAL rls_tenant.tenant_id = 'a';
+LOAD 'rls_tenant';
+ROLLBACK TO s;
+RESET rls_tenant.tenant_id;
+SET LOCAL rls_tenant.tenant_id = 'b';
+SELECT rls_tenant.current_tenant_text();
+ROLLBACK;
+\c -
+SET client_min_messages = warning;
+BEGIN;
+SET LOCAL rls_tenant.tenant_id = 'b';
+SAVEPOINT s;
+SET LOCAL rls_tenant.tenant_id = 'a';
+LOAD 'rls_tenant';
+SELECT rls_tenant.current_tenant_text();
+ROLLBACK;
 DROP SCHEMA bound CASCADE;
 DROP ROLE regress_bound;
