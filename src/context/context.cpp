@@ -108,7 +108,6 @@ void bind_by_set(Setting setting, const ContextValue *value, int level) {
 // A set that is rolled back binds nothing: retries may set another value. What is released belongs to the level above.
 void at_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
   const int level = GetCurrentTransactionNestLevel();
-  if (event == SUBXACT_EVENT_START_SUB) forget_undone_bindings();  // before another set can hide what was undone
   for (ContextSlot &slot : context_slots) {
     if (slot.binding != ContextSlot::Binding::by_set || slot.set_level < level) continue;
     if (event == SUBXACT_EVENT_ABORT_SUB) slot.binding = ContextSlot::Binding::none;
@@ -559,6 +558,7 @@ void clear_context_values() {
 
 void check_session_set(const Node *statement) {
   if (!IsA(statement, VariableSetStmt)) return;
+  forget_undone_bindings();  // RESET comes to no check hook, and what it leaves to be undone would hide that
   const VariableSetStmt *set = reinterpret_cast<const VariableSetStmt *>(statement);
   if (set->is_local || set->name == nullptr) return;
   if (set->kind != VAR_SET_VALUE && set->kind != VAR_SET_CURRENT) return;
